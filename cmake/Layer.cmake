@@ -1,0 +1,19 @@
+# What every target of the project is compiled with.
+add_library(mlferry_flags INTERFACE)
+target_compile_options(mlferry_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
+target_compile_definitions(mlferry_flags INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED SPDLOG_FMT_EXTERNAL)
+target_include_directories(mlferry_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+if(MLFERRY_SANITIZE)
+  target_compile_options(mlferry_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer -g1)
+  target_link_options(mlferry_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# mlferry_layer(<name> SOURCES <glob>... LINK <targets>...): one static library a layer.
+function(mlferry_layer name)
+  cmake_parse_arguments(L "" "" "SOURCES;LINK" ${ARGN})
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${L_SOURCES})
+  add_library(mlferry_${name} STATIC ${files})
+  target_link_libraries(mlferry_${name} PUBLIC mlferry_flags ${L_LINK})
+endfunction()
