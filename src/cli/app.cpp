@@ -1,0 +1,7 @@
+#include "cli/app.hpp"
+
+namespace mlferry::cli {
+
+int run_app(int, char**) { return 1; }
+
+}  // namespace mlferry::cli
