@@ -39,15 +39,26 @@ void Semaphore::take(std::uint64_t amount) {
   peak_ = std::max(peak_, used_);
 }
 
+std::uint64_t Semaphore::cut(std::uint64_t wish) const {
+  // Never to 0, which would be granted without a permit: with no capacity everybody waits.
+  return std::min(wish, std::max<std::uint64_t>(capacity_, 1));
+}
+
+bool Semaphore::fits(std::uint64_t amount) const {
+  return used_ <= capacity_ && amount <= capacity_ - used_;
+}
+
 std::optional<Permit> Semaphore::try_acquire(std::uint64_t amount) {
-  amount = std::min(amount, capacity_);
-  if (!waiters_.empty() || used_ + amount > capacity_) return std::nullopt;
+  amount = cut(amount);
+  // A granted waiter has its units and is only about to run; it does not hold up who comes next. Granted ones
+  // are always the front of the list.
+  bool const others_wait = !waiters_.empty() && !waiters_.back().granted;
+  if (others_wait || !fits(amount)) return std::nullopt;
   take(amount);
   return Permit(this, amount);
 }
 
 Task<Permit> Semaphore::acquire(std::uint64_t amount) {
-  amount = std::min(amount, capacity_);
   if (auto permit = try_acquire(amount)) co_return std::move(*permit);
 
   struct Place {
@@ -62,7 +73,10 @@ Task<Permit> Semaphore::acquire(std::uint64_t amount) {
       if (!granted) owner.grant_waiters();
     }
   };
-  Place place{*this, waiters_.emplace(waiters_.end(), Waiter{asio::steady_timer(executor_, asio::steady_timer::time_point::max()), amount})};
+  Place place{
+      *this,
+      waiters_.emplace(waiters_.end(),
+                       Waiter{asio::steady_timer(executor_, asio::steady_timer::time_point::max()), amount})};
   boost::system::error_code ignored;
   co_await place.waiter->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   auto state = co_await asio::this_coro::cancellation_state;
@@ -81,9 +95,10 @@ void Semaphore::give_back(std::uint64_t amount) {
 void Semaphore::grant_waiters() {
   for (auto& waiter : waiters_) {
     if (waiter.granted) continue;
-    waiter.amount = std::min(waiter.amount, capacity_);
-    if (used_ + waiter.amount > capacity_) return;
-    take(waiter.amount);
+    auto const amount = cut(waiter.amount);  // by the capacity of now: it may change until then
+    if (!fits(amount)) return;
+    waiter.amount = amount;
+    take(amount);
     waiter.granted = true;
     waiter.wake.cancel();
   }

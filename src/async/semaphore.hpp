@@ -42,7 +42,8 @@ class Semaphore {
   Semaphore& operator=(const Semaphore&) = delete;
 
   // Waits for `amount` units. A wish above the capacity is cut to the capacity, so that it can be met once
-  // everything else is back. Cancelled: throws operation_aborted and holds nothing.
+  // everything else is back; with a capacity of 0 it waits until there is some. Cancelled: throws
+  // operation_aborted and holds nothing.
   Task<Permit> acquire(std::uint64_t amount = 1);
   // Without waiting; nothing when others wait already or too little is free.
   std::optional<Permit> try_acquire(std::uint64_t amount = 1);
@@ -62,6 +63,8 @@ class Semaphore {
     std::uint64_t amount;
     bool granted = false;
   };
+  std::uint64_t cut(std::uint64_t wish) const;
+  bool fits(std::uint64_t amount) const;
   void give_back(std::uint64_t amount);
   void grant_waiters();
   void take(std::uint64_t amount);

@@ -1,5 +1,7 @@
 #include "async/task_group.hpp"
 
+#include <utility>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
@@ -55,17 +57,21 @@ void TaskGroup::cancel() {
 }
 
 Task<> TaskGroup::join() {
+  // Without this the first wait of a caller that is cancelled already would throw, and leave the tasks alone.
+  bool const throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
   bool cancelled = false;
   while (live_ != 0) {
-    boost::system::error_code ignored;
-    co_await idle_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none && !cancelled) {
       cancelled = true;
       cancel();
-      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+      continue;
     }
+    boost::system::error_code ignored;
+    co_await idle_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+  co_await asio::this_coro::throw_if_cancelled(throws);
   if (first_failure_) std::rethrow_exception(std::exchange(first_failure_, nullptr));
   if (cancelled) throw boost::system::system_error(asio::error::operation_aborted);
 }

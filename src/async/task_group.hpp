@@ -4,10 +4,12 @@
 
 #include <deque>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "async/task.hpp"
 
@@ -25,11 +27,14 @@ class TaskGroup {
   // Starts the task. After cancel() it is started cancelled: its first wait throws operation_aborted.
   void spawn(Task<> task);
 
-  // Asks every task to stop at its next wait. Returns at once; join() waits for them.
+  // Asks every task to stop at its next wait. Returns at once; join() waits for them. Only from the thread
+  // that runs the executor: from outside, the request would be queued and could reach a task that has ended.
   void cancel();
 
   // Returns when no task is left. Rethrows the first failure. When the caller is cancelled meanwhile, the
-  // tasks are cancelled, waited for, and operation_aborted is thrown.
+  // tasks are cancelled, waited for, and operation_aborted is thrown; the caller stays cancelled. A caller
+  // that may be cancelled before it gets here must switch off throw_if_cancelled first, as with_task_group
+  // does: otherwise `co_await join()` itself throws and the tasks are left alone.
   Task<> join();
 
   std::size_t live() const { return live_; }
@@ -51,21 +56,14 @@ class TaskGroup {
   boost::asio::steady_timer idle_;
 };
 
-// Runs `body(group)` and joins the group whatever happens. When the body throws, the tasks are cancelled and
-// waited for, and the first failure of the tasks (else the body's) is rethrown. `body` must outlive the call:
-// pass a named object.
+// Runs `body(group)` as the group's first task and joins the group: when the body or a task that it spawned fails, all the
+// others are cancelled, the body too, and the first failure is rethrown. `body` must outlive the call: pass a
+// named object.
 template <class Body>
 Task<> with_task_group(Executor executor, Body& body) {
   TaskGroup group(std::move(executor));
-  std::exception_ptr failure;
-  try {
-    co_await body(group);
-  } catch (...) {
-    failure = std::current_exception();
-    group.cancel();
-  }
+  group.spawn(body(group));
   co_await group.join();
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace mlferry::async

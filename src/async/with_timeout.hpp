@@ -17,7 +17,8 @@ namespace mlferry::async {
 
 // The result of `operation`, or nothing when `limit` passes first; the operation is then cancelled and has
 // ended when this returns. An error of the operation is thrown at once. `operator||` of Asio would report it
-// as a time-out after the whole limit.
+// as a time-out after the whole limit. Cancelled: what the cancelled operation throws, or its result when it
+// ended all the same.
 template <class T>
 Task<std::optional<T>> with_timeout(Task<T> operation, std::chrono::milliseconds limit) {
   namespace asio = boost::asio;
@@ -27,7 +28,7 @@ Task<std::optional<T>> with_timeout(Task<T> operation, std::chrono::milliseconds
       asio::co_spawn(executor, std::move(operation), asio::deferred), timer.async_wait(asio::deferred));
   auto [order, failure, value, timer_error] =
       co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
-  if (order[0] == 1) co_return std::nullopt;
+  if (order[0] == 1 && !timer_error) co_return std::nullopt;
   if (failure) std::rethrow_exception(failure);
   co_return std::optional<T>(std::move(value));
 }
@@ -41,7 +42,7 @@ inline Task<bool> with_timeout(Task<> operation, std::chrono::milliseconds limit
       asio::co_spawn(executor, std::move(operation), asio::deferred), timer.async_wait(asio::deferred));
   auto [order, failure, timer_error] =
       co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
-  if (order[0] == 1) co_return false;
+  if (order[0] == 1 && !timer_error) co_return false;
   if (failure) std::rethrow_exception(failure);
   co_return true;
 }

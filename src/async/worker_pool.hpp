@@ -1,6 +1,6 @@
 #pragma once
-// Threads for blocking and CPU-heavy work, away from the event loop. A round trip costs 20-57 us, so hand over
-// units of a mebibyte or of a whole database batch.
+// Threads for blocking and CPU-heavy work, away from the event loop. A round trip costs 20-57 us, so hand
+// over units of a mebibyte or of a whole database batch.
 
 #include <exception>
 #include <optional>
@@ -19,6 +19,8 @@
 
 namespace mlferry::async {
 
+// Declare it after the io_context whose coroutines use it, so that it is destroyed first: a worker can be in
+// the middle of handing a result over while the caller goes on with that result and ends the program.
 class WorkerPool {
  public:
   explicit WorkerPool(std::size_t threads) : pool_(threads) {}
@@ -53,10 +55,15 @@ class WorkerPool {
         } catch (...) {
           failure = std::current_exception();
         }
-        asio::post(home, std::move(handler));
+        // The guard goes along: dropped here, it could touch an event loop that has ended meanwhile.
+        auto resume = [handler = std::move(handler), alive = std::move(alive)]() mutable {
+          std::move(handler)();
+        };
+        asio::post(home, std::move(resume));
       });
     };
-    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start), asio::use_awaitable);
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(std::move(start),
+                                                                         asio::use_awaitable);
     auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) {
       throw boost::system::system_error(asio::error::operation_aborted);

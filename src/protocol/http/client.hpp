@@ -31,7 +31,8 @@ struct ProxyOptions {
 
 struct RetryOptions {
   int attempts = 8;  // of one request, in all
-  std::chrono::milliseconds base_delay{100};  // backoff: random in [0, min(base * 2^i, max_delay)]
+  // Backoff: random in [0, min(base * 2^i, max_delay)]; after 429 and 503 the base is ten times base_delay.
+  std::chrono::milliseconds base_delay{100};
   std::chrono::milliseconds max_delay{20'000};
   std::chrono::milliseconds max_retry_after{120'000};  // a longer Retry-After is cut to this
   std::chrono::seconds give_up_after{900};             // wall time spent on one request, pauses included

@@ -1,6 +1,10 @@
 #pragma once
 // MLflow's REST calls, one function each, on top of http::Client. Wire facts: docs of MLflow's REST API, and
 // what was verified on running servers (see each function). Retries are the HTTP client's business.
+//
+// Besides ApiError and http::TransportError the calls throw std::invalid_argument, before anything is sent,
+// for what the server would store as something else or answer without end: text that is not UTF-8, a batch or
+// page of a wrong size, an unknown status.
 
 #include <cstdint>
 #include <optional>
@@ -20,9 +24,12 @@ namespace mlferry::mlflow {
 class ApiError : public std::runtime_error {
  public:
   ApiError(const std::string& text, int status, std::string code, std::string server_message)
-      : std::runtime_error(text), status_(status), code_(std::move(code)), server_message_(std::move(server_message)) {}
-  int status() const { return status_; }                  // HTTP
-  const std::string& code() const { return code_; }       // "RESOURCE_DOES_NOT_EXIST", or ""
+      : std::runtime_error(text),
+        status_(status),
+        code_(std::move(code)),
+        server_message_(std::move(server_message)) {}
+  int status() const { return status_; }                                 // HTTP
+  const std::string& code() const { return code_; }                      // "RESOURCE_DOES_NOT_EXIST", or ""
   const std::string& server_message() const { return server_message_; }  // at most 2000 characters
   bool not_found() const { return status_ == 404; }
   // 404 whose body is not JSON: this server has no such call (mlflow-rest 2.4).
@@ -41,14 +48,14 @@ class ApiError : public std::runtime_error {
 
 // What a server can do, found once by probe(); everything that depends on the server asks here.
 struct Capabilities {
-  std::string version;                 // "3.17.2"; "" when the server has no /version
-  bool history_bulk = false;           // metrics/get-history-bulk
-  bool graphql = false;                // /graphql with mlflowListArtifacts
-  bool logged_models = false;          // logged-models/*, runs/outputs
+  std::string version;         // "3.17.2"; "" when the server has no /version
+  bool history_bulk = false;   // metrics/get-history-bulk
+  bool graphql = false;        // /graphql with mlflowListArtifacts
+  bool logged_models = false;  // logged-models/*, runs/outputs
   bool log_inputs = false;
   bool traces_v3 = false;
   bool workspaces = false;
-  bool decodes_paths_twice = false;    // '#' refused and %XX decoded again in artifact paths (mlflow-rest 8.3)
+  bool decodes_paths_twice = false;  // '#' refused and %XX decoded again in artifact paths (mlflow-rest 8.3)
 };
 
 template <class T>
@@ -66,12 +73,13 @@ class Client {
 
   http::Client& http() { return http_; }
 
-  // Three requests: /version, server-info, one experiment. Throws ApiError (authentication, wrong prefix: no
-  // MLflow there) or TransportError.
+  // Three requests: /version, server-info, one experiment; six more on a server without server-info. Throws
+  // ApiError (authentication, wrong prefix: no MLflow there) or TransportError.
   async::Task<Capabilities> probe();
 
   // --- experiments -------------------------------------------------------------------------------------
-  // order: experiment_id ascending, so that what is created meanwhile comes last. `name`, when not empty, filters by exact name.
+  // order: experiment_id ascending, so that what is created meanwhile comes last. `name`, when not empty,
+  // filters by exact name.
   async::Task<Page<Experiment>> search_experiments(View view, int max_results, std::string page_token);
   async::Task<std::optional<Experiment>> get_experiment_by_name(std::string name);
   async::Task<std::optional<Experiment>> get_experiment(std::string id);
@@ -86,6 +94,11 @@ class Client {
   async::Task<Page<Run>> search_runs(std::vector<std::string> experiment_ids, std::string filter, View view,
                                      int max_results, std::string page_token);
   async::Task<std::optional<Run>> get_run(std::string run_id);
+  // The model inputs of at most 10 runs by one /graphql request (aliases of mlflowGetRun), in the order of
+  // the question; nullopt where the server answered with an error for that run. Implemented in
+  // client_model_inputs.cpp.
+  async::Task<std::vector<std::optional<std::vector<std::string>>>> model_inputs_batch(
+      std::vector<std::string> run_ids);
   // At most 100 runs; at most 25000 rows, cut silently by the server at the end of the run_id order. Rows are
   // ordered by run_id, timestamp, step, value.
   async::Task<std::vector<HistoryRow>> history_bulk(std::vector<std::string> run_ids, std::string key);
@@ -106,20 +119,23 @@ class Client {
     std::string_view model_id, dataset_name, dataset_digest;  // sent when not empty
   };
   // At most 1000 items, 100 params, 100 tags. Idempotent (mlflow-rest 4.2).
-  async::Task<> log_batch(std::string run_id, std::span<const BatchMetric> metrics, std::span<const KeyValue> params,
-                          std::span<const KeyValue> tags);
+  async::Task<> log_batch(std::string run_id, std::span<const BatchMetric> metrics,
+                          std::span<const KeyValue> params, std::span<const KeyValue> tags);
   // status "" leaves it; end_time absent leaves it.
   async::Task<> update_run(std::string run_id, std::string status, std::optional<std::int64_t> end_time);
   async::Task<> set_run_tag(std::string run_id, std::string key, std::string value);
   async::Task<> delete_run(std::string run_id);
   async::Task<> restore_run(std::string run_id);
-  async::Task<> log_inputs(std::string run_id, json::array dataset_inputs, std::vector<std::string> model_ids);
-  // Not idempotent: repeating a (run, model) pair is 400 (mlflow-rest 4.4).
+  async::Task<> log_inputs(std::string run_id, json::array dataset_inputs,
+                           std::vector<std::string> model_ids);
+  // Not idempotent: repeating a (run, model) pair is 400 (mlflow-rest 4.4). After an answer that got lost the
+  // run is read, and only what is missing is sent again.
   async::Task<> log_outputs(std::string run_id, std::vector<std::pair<std::string, std::int64_t>> models);
 
   // --- logged models -----------------------------------------------------------------------------------
-  async::Task<Page<LoggedModel>> search_logged_models(std::vector<std::string> experiment_ids, std::string filter,
-                                                      int max_results, std::string page_token);
+  async::Task<Page<LoggedModel>> search_logged_models(std::vector<std::string> experiment_ids,
+                                                      std::string filter, int max_results,
+                                                      std::string page_token);
   // Also deleted ones (allow_deleted=true).
   async::Task<std::optional<LoggedModel>> get_logged_model(std::string id);
   struct NewLoggedModel {
@@ -133,7 +149,8 @@ class Client {
 
   // --- registry ----------------------------------------------------------------------------------------
   // With `filter` the server's filter text; prompts only with their tag in it (mlflow-rest 6.4).
-  async::Task<Page<RegisteredModel>> search_registered_models(std::string filter, int max_results, std::string page_token);
+  async::Task<Page<RegisteredModel>> search_registered_models(std::string filter, int max_results,
+                                                              std::string page_token);
   async::Task<std::optional<RegisteredModel>> get_registered_model(std::string name);
   async::Task<> create_registered_model(std::string name, std::string description, KeyValues tags);
   async::Task<> update_registered_model(std::string name, std::string description);
@@ -141,7 +158,8 @@ class Client {
   async::Task<> set_alias(std::string name, std::string alias, std::string version);
   // Ordered by version number. A name with both kinds of quotes cannot be written in a filter: nothing is
   // returned then, use get_model_version (mlflow-rest 6.3).
-  async::Task<Page<ModelVersion>> search_model_versions(std::string filter, int max_results, std::string page_token);
+  async::Task<Page<ModelVersion>> search_model_versions(std::string filter, int max_results,
+                                                        std::string page_token);
   async::Task<std::optional<ModelVersion>> get_model_version(std::string name, std::int64_t number);
   struct NewModelVersion {
     std::string name, source, run_id, model_id, run_link, description;
@@ -150,7 +168,8 @@ class Client {
   async::Task<ModelVersion> create_model_version(NewModelVersion version);  // Repeat::unclear
   async::Task<> transition_stage(std::string name, std::int64_t number, std::string stage);
   async::Task<> update_model_version(std::string name, std::int64_t number, std::string description);
-  async::Task<> set_model_version_tag(std::string name, std::int64_t number, std::string key, std::string value);
+  async::Task<> set_model_version_tag(std::string name, std::int64_t number, std::string key,
+                                      std::string value);
   async::Task<> delete_model_version(std::string name, std::int64_t number);  // gone already: fine
 
   // --- artifacts ---------------------------------------------------------------------------------------
@@ -160,11 +179,15 @@ class Client {
   };
   // One request for at most 10 directories through /graphql (`mlflowListArtifacts` aliases); the answers are
   // in the order of the question. nullopt where the server answered with an error for that one.
-  async::Task<std::vector<std::optional<std::vector<FileInfo>>>> list_artifacts_batch(std::vector<Directory> directories);
+  async::Task<std::vector<std::optional<std::vector<FileInfo>>>> list_artifacts_batch(
+      std::vector<Directory> directories);
   static constexpr std::size_t list_batch_limit = 10;
+  // Throws std::runtime_error when the server listed something else than what was asked for, and when an
+  // empty answer may mean that it did (a path that it rewrites); list_artifacts_batch gives nullopt then.
   async::Task<std::vector<FileInfo>> list_artifacts(std::string run_id, std::string path);
   async::Task<std::vector<FileInfo>> list_logged_model_artifacts(std::string model_id, std::string path);
-  // Below the proxy's root; the paths returned are base names on the wire and full paths (path/name) here.
+  // Below the proxy's root; the paths returned are base names on the wire and full paths (path/name) here. A
+  // path with an unservable_reason may be answered with another directory's names, and nobody can tell.
   async::Task<std::vector<FileInfo>> list_proxied(std::string path);
 
   // Throw ApiError unless 2xx.
@@ -175,17 +198,22 @@ class Client {
 
   // --- counting what is not copied yet -----------------------------------------------------------------
   // One call of any GET or POST whose answer is a JSON object; nullopt when the server has no such call.
-  async::Task<std::optional<json::object>> call(http::Method method, std::string target, std::string body, http::RequestClass request_class);
+  async::Task<std::optional<json::object>> call(http::Method method, std::string target, std::string body,
+                                                http::RequestClass request_class);
 
  private:
   http::Client& http_;
 };
 
-// The value as a string literal of MLflow's filter language: 'x' or "x"; nullopt when it holds both quotes.
+// The value as a string literal of MLflow's filter language: 'x', or "x" when it holds a '; nullopt when it
+// holds both quotes. logged-models/search takes the first form only: with "x" it finds nothing and says 200.
+// A key is quoted with backticks there (tags.`a.b`): with "a.b" it finds nothing, too. Runs, experiments and
+// versions take either.
 std::optional<std::string> filter_literal(std::string_view value);
 
 // Why this artifact path cannot be read or written under its own name through an MLflow server that
-// decodes paths twice ("'#' is refused", "'%41' is decoded again"), or "" when it can (mlflow-rest 8.3).
+// decodes paths twice ("'#' is refused", "'%41' is decoded again"), or "" when it can (mlflow-rest 8.3). For
+// the proxied calls and their listing; such a server mostly says 200 and takes another name.
 std::string unservable_reason(std::string_view path);
 
 }  // namespace mlferry::mlflow

@@ -1,5 +1,6 @@
 #pragma once
-// JSON as MLflow speaks it: doubles exact both ways, bare NaN and Infinity accepted in answers, never written.
+// JSON as MLflow speaks it: doubles exact both ways, bare NaN and Infinity accepted in answers, never
+// written.
 
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/storage_ptr.hpp>
 #include <boost/json/value.hpp>
 
 namespace mlferry::mlflow {
@@ -20,14 +22,17 @@ class JsonError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Parses with correctly rounded doubles (Boost's own parser is off by 1-2 ulp for one number in ten). The bare
-// tokens NaN, Infinity and -Infinity become the strings "NaN", "Infinity", "-Infinity", as MLflow writes them elsewhere
-// (mlflow-rest 2.3). "-0" and "-0.0" stay negative zero (a double). Integers beyond 64 bits become doubles. Depth at most 100. Throws
-// JsonError naming `what` and the byte offset; never echoes the text.
-json::value parse_json(std::string_view text, std::string_view what);
+// Parses with correctly rounded doubles (Boost's own parser is off by 1-2 ulp for one number in ten). The
+// bare tokens NaN, Infinity and -Infinity become the strings "NaN", "Infinity", "-Infinity", as MLflow writes
+// them elsewhere (mlflow-rest 2.3). "-0" and "-0.0" stay negative zero (a double). Integers beyond 64 bits
+// become doubles. Depth at most 100. Throws JsonError naming `what` and the byte offset; never echoes the
+// text. A duplicate key: the last one wins, as in the server's own parser. `storage`: a monotonic resource
+// makes large documents that are soon thrown away twice as fast; the default suits what is kept.
+json::value parse_json(std::string_view text, std::string_view what, json::storage_ptr storage = {});
 
-// Compact JSON; doubles as the shortest text that reads back to the same bits, in Python's spelling (1.0, 1e-07, 1e+16);
-// NaN and infinities as the strings MLflow takes ("NaN", "Infinity", "-Infinity"). Keys in the value's order. UTF-8 is passed through, control characters escaped.
+// Compact JSON; doubles as the shortest text that reads back to the same bits, in Python's spelling (1.0,
+// 1e-07, 1e+16); NaN and infinities as the strings MLflow takes ("NaN", "Infinity", "-Infinity"). Keys in the
+// value's order. UTF-8 is passed through, control characters escaped.
 std::string to_json(const json::value& value);
 std::string to_json(const json::object& object);
 void append_json(std::string& out, const json::value& value);

@@ -51,13 +51,16 @@ struct Run {
   bool deleted() const { return get_string(info(), "lifecycle_stage") == "deleted"; }
   KeyValues params() const { return key_values(data(), "params"); }
   KeyValues tags() const { return key_values(data(), "tags"); }
-  std::vector<std::string> metric_keys() const;          // of data.metrics (the last values), without repeats
-  const json::array& dataset_inputs() const;             // inputs.dataset_inputs, or empty
-  std::vector<std::string> model_input_ids() const;      // inputs.model_inputs[].model_id: only runs/get gives them
-  std::vector<std::pair<std::string, std::int64_t>> model_outputs() const;  // outputs.model_outputs: (model_id, step)
+  std::vector<std::string> metric_keys() const;  // of data.metrics (the last values), without repeats
+  const json::array& dataset_inputs() const;     // inputs.dataset_inputs, or empty
+  std::vector<std::string> model_input_ids()
+      const;  // inputs.model_inputs[].model_id: only runs/get gives them
+  std::vector<std::pair<std::string, std::int64_t>> model_outputs()
+      const;  // outputs.model_outputs: (model_id, step)
 };
 
-// {info:{model_id, experiment_id, name, status, model_type, source_run_id, tags, artifact_uri, ..}, data:{params, metrics}}
+// {info:{model_id, experiment_id, name, status, model_type, source_run_id, tags, artifact_uri, ..},
+// data:{params, metrics}}
 struct LoggedModel {
   json::object doc;
   const json::object& info() const;
@@ -71,7 +74,8 @@ struct LoggedModel {
   std::string_view artifact_uri() const { return get_string(info(), "artifact_uri"); }
   KeyValues tags() const { return key_values(info(), "tags"); }
   KeyValues params() const { return key_values(data(), "params"); }
-  const json::array& metrics() const;  // {key, value, timestamp, step, run_id, dataset_name?, dataset_digest?}
+  const json::array& metrics()
+      const;  // {key, value, timestamp, step, run_id, dataset_name?, dataset_digest?}
 };
 
 // {name, description, tags, aliases:[{alias, version}], latest_versions, ...}
@@ -99,7 +103,7 @@ struct ModelVersion {
 
 // One row of a metric's history.
 struct MetricPoint {
-  double value = 0;  // NaN allowed; the server stores infinities as +-DBL_MAX
+  double value = 0;            // NaN allowed; the server stores infinities as +-DBL_MAX
   std::int64_t timestamp = 0;  // ms
   std::int64_t step = 0;
   friend bool operator==(const MetricPoint&, const MetricPoint&) = default;

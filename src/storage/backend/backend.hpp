@@ -36,7 +36,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual async::Task<std::unique_ptr<Upload>> begin() = 0;
   // At most `length` bytes from `offset`. A short file ends the reader early; the caller checks lengths.
-  virtual async::Task<std::unique_ptr<async::ByteReader>> open(std::string name, std::uint64_t offset, std::uint64_t length) = 0;
+  virtual async::Task<std::unique_ptr<async::ByteReader>> open(std::string name, std::uint64_t offset,
+                                                               std::uint64_t length) = 0;
   virtual async::Task<std::optional<std::uint64_t>> size(std::string name) = 0;
   // Committed files below `prefix` (a folder), in name order; temporary files are left out.
   virtual async::Task<std::vector<Entry>> list(std::string prefix) = 0;
@@ -46,6 +47,9 @@ class Backend {
   // A path at which the file can be opened for reading by SQLite: the file itself in a folder; a bucket
   // downloads it to a temporary file that lives as long as the backend.
   virtual async::Task<std::string> local_path(std::string name) = 0;
+  // A path for a new file of the caller's own, such as a database that is not finished. On the disk of the
+  // archive where there is one. The caller removes it; what a killed process leaves, clean_up() removes.
+  virtual async::Task<std::string> scratch_path() = 0;
   // Exclusive for writers; nullptr-free: throws Locked when somebody else holds it. Released when the
   // returned object is destroyed, or when its process ends.
   virtual async::Task<std::shared_ptr<void>> lock_for_writing() = 0;

@@ -1,0 +1,80 @@
+#include "cli/endpoints.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <fstream>
+
+#include <boost/json/serialize.hpp>
+
+#include "cli/report_table.hpp"
+#include "storage/backend/folder_backend.hpp"
+
+namespace mlferry::cli {
+
+namespace {
+
+void write_report_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text << '\n';
+  file.close();
+  if (!file) throw std::runtime_error("cannot write the report to " + path + ": is the folder there and writable?");
+}
+
+void print_report(Runtime& runtime, TableKind kind) {
+  auto const& options = runtime.options();
+  auto document = runtime.report().to_json();
+  if (!options.report_file.empty()) write_report_file(options.report_file, boost::json::serialize(document));
+  if (options.json) {
+    document["type"] = "report";
+    std::fputs((boost::json::serialize(document) + "\n").c_str(), stdout);
+  } else {
+    std::fputs(report_table(runtime.report(), kind).c_str(), stdout);
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void add_archive_option(CLI::App& app, ArchiveOptions& options, bool required) {
+  auto* option = app.add_option("--archive", options.place, "Folder of the archive")->envname("MLFERRY_ARCHIVE");
+  if (required) option->required();
+}
+
+void add_snapshot_option(CLI::App& app, ArchiveOptions& options) {
+  app.add_option("--snapshot", options.snapshot, "Snapshot: an id, the beginning of one, or 'latest'")
+      ->envname("MLFERRY_SNAPSHOT")->capture_default_str();
+}
+
+ServerEnd::ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server)
+    : http(runtime.executor(), client_options(options, side, only_server, runtime.options(), process_environment()), &runtime.new_limiter()),
+      client(http),
+      local_artifacts(options.local_artifacts || is_this_machine(http.base_url())),
+      name(options.name) {}
+
+std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOptions& options) {
+  if (options.place.find("://") != std::string::npos) {
+    throw UsageError("'" + options.place + "': archives in buckets come later; give a folder");
+  }
+  archive::Options settings;
+  settings.compression_level = options.compression;
+  return std::make_unique<archive::Archive>(runtime.executor(), runtime.pool(), runtime.memory(),
+                                            std::make_shared<backend::FolderBackend>(runtime.pool(), options.place), settings);
+}
+
+ExitCode finish_transfer(Runtime& runtime) {
+  print_report(runtime, TableKind::transfer);
+  return runtime.report().total_failed() > 0 ? ExitCode::some_failed : ExitCode::ok;
+}
+
+ExitCode finish_verification(Runtime& runtime) {
+  print_report(runtime, TableKind::verification);
+  auto const& report = runtime.report();
+  if (report.total_different() > 0) return ExitCode::mismatch;
+  for (auto const kind : engine::all_kinds) {
+    if (report.counts(kind).skipped + report.counts(kind).failed > 0) return ExitCode::some_failed;
+  }
+  return ExitCode::ok;
+}
+
+}  // namespace mlferry::cli

@@ -1,0 +1,81 @@
+#include "cli/report_table.hpp"
+
+#include <fmt/format.h>
+
+namespace mlferry::cli {
+
+namespace {
+
+using engine::Severity;
+
+std::string finding_line(const engine::Finding& finding) {
+  std::string subject = fmt::format("{} {}", engine::kind_name(finding.kind), finding.id);
+  if (!finding.name.empty() && finding.name != finding.id) subject += fmt::format(" ({})", finding.name);
+  std::string line = fmt::format("  {}: {}\n", subject, finding.text);
+  for (auto& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n') c = ' ';
+  }
+  for (std::size_t i = 0; i + 1 < line.size(); ++i) {
+    if (line[i] == '\n') line[i] = ' ';
+  }
+  return line;
+}
+
+void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title, std::size_t most) {
+  std::size_t n = 0;
+  for (auto const& finding : report.findings()) {
+    if (finding.severity != severity) continue;
+    if (n++ == 0) out += fmt::format("\n{}\n", title);
+    if (n <= most) out += finding_line(finding);
+  }
+  if (n > most) out += fmt::format("  … and {} more (--report FILE has them all)\n", n - most);
+}
+
+}  // namespace
+
+std::string human_bytes(std::uint64_t bytes) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+std::string report_table(const engine::Report& report, TableKind kind, std::size_t most_findings) {
+  std::string out;
+  bool const transfer = kind == TableKind::transfer;
+  if (report.dry_run) out += "Dry run: nothing was written. What a real run would do:\n";
+  out += fmt::format("{}: {}\n{}: {}\n\n", transfer ? "from" : "original", report.source, transfer ? "to  " : "copy    ", report.target);
+  if (transfer) {
+    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped", "failed");
+  } else {
+    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different", "skipped");
+  }
+  for (auto const one : engine::all_kinds) {
+    auto const& c = report.counts(one);
+    if (transfer) {
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied, c.created, c.skipped, c.failed);
+    } else {
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified, c.different, c.skipped);
+    }
+  }
+  out += fmt::format("\n{} of artifacts in {:.1f} s\n", human_bytes(report.bytes()), report.seconds);
+  if (!report.not_copied.empty()) {
+    std::string list;
+    for (auto const& [label, n] : report.not_copied) {
+      list += (list.empty() ? "" : ", ") + (n < 0 ? "an unknown number of " + label : fmt::format("{} {}", n, label));
+    }
+    out += fmt::format("{}: {}\n", transfer ? "Not copied yet" : "Not compared", list);
+  }
+  for (auto const& note : report.notes) out += "Note: " + note + "\n";
+  add_findings(out, report, Severity::failed, "Failed:", most_findings);
+  add_findings(out, report, Severity::difference, "Different:", most_findings);
+  add_findings(out, report, Severity::skipped, "Skipped:", most_findings);
+  add_findings(out, report, Severity::loss, "Copied, but not all of it can be:", most_findings);
+  return out;
+}
+
+}  // namespace mlferry::cli

@@ -1,0 +1,380 @@
+#include "engine/compare.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <unordered_map>
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/markers.hpp"
+#include "engine/failure.hpp"
+#include "engine/id_text.hpp"
+#include "engine/record_differences.hpp"
+#include "protocol/digest/sha256.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::size_t most_mlmodel_bytes = 4u << 20;
+constexpr std::size_t hash_buffer = 256 * 1024;
+
+bool is_mlmodel(std::string_view path) { return path == "MLmodel" || path.ends_with("/MLmodel"); }
+
+// Which copy belongs to which original, and where their files are.
+struct Pair {
+  std::string copy_id;
+  std::string original_uri, copy_uri;
+};
+using Pairs = std::unordered_map<std::string, Pair>;
+
+std::string sorted_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::size_t from = 0;
+  while (from < text.size()) {
+    auto const end = std::min(text.find('\n', from), text.size());
+    lines.push_back(text.substr(from, end - from));
+    from = end + 1;
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string out;
+  for (auto const& line : lines) out += line + "\n";
+  return out;
+}
+
+// A text that waits until all pairs are known.
+struct PendingText {
+  Kind kind;
+  std::string id, name;
+  TextWithIds text;
+};
+
+class Comparison {
+ public:
+  Comparison(const Context& context, Source& original, Source& copy, CompareOptions options)
+      : context_(context), original_(original), copy_(copy), options_(options), slots_(context.executor, context.options.jobs) {}
+
+  async::Task<> run() {
+    auto const info = co_await original_.open();
+    auto const copy_info = co_await copy_.open();
+    identity_ = info.identity;
+    context_.report.source = info.description;
+    context_.report.target = copy_info.description;
+    context_.report.not_copied = info.not_copied;
+    auto const pairs = co_await pair_experiments();
+    for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
+    for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
+    co_await compare_registered_models();
+    judge_pending();
+    for (auto const& [kind, n] : extra_) {
+      context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " + copy_info.description +
+                                      " have no original: they are not copies from this source");
+    }
+  }
+
+ private:
+  // The id of the original that an object of the copy side stands for.
+  std::string original_id(const mlflow::KeyValues& tags, std::string_view own_id) const {
+    return marked_source(tags, identity_).value_or(std::string(own_id));
+  }
+
+  struct ExperimentIds {
+    std::string id, name;
+  };
+
+  async::Task<std::vector<std::pair<ExperimentIds, std::optional<ExperimentIds>>>> pair_experiments() {
+    std::map<std::string, ExperimentRecord> copies;
+    auto copy_pages = copy_.experiments();
+    while (auto page = co_await copy_pages->next()) {
+      for (auto& record : *page) {
+        std::string name(record.experiment.name());
+        copies[name] = std::move(record);
+      }
+    }
+    std::vector<std::pair<ExperimentIds, std::optional<ExperimentIds>>> pairs;
+    auto pages = original_.experiments();
+    while (auto page = co_await pages->next()) {
+      context_.report.found(Kind::experiment, page->size());
+      for (auto const& record : *page) {
+        ExperimentIds const ids{std::string(record.experiment.id()), std::string(record.experiment.name())};
+        auto const found = copies.find(ids.name);
+        if (found == copies.end()) {
+          missing(Kind::experiment, ids.id, ids.name);
+          pairs.emplace_back(ids, std::nullopt);
+          continue;
+        }
+        judge(Kind::experiment, ids.id, ids.name, differences(record, found->second));
+        pairs.emplace_back(ids, ExperimentIds{std::string(found->second.experiment.id()), ids.name});
+        copies.erase(found);
+      }
+    }
+    if (!copies.empty()) extra_[Kind::experiment] = copies.size();
+    co_return pairs;
+  }
+
+  void missing(Kind kind, std::string id, std::string name) {
+    context_.report.different(kind, std::move(id), std::move(name), {"is missing in the copy"});
+  }
+
+  // Texts that can be judged now are; the object counts as verified meanwhile and is taken back if a pending one differs.
+  void judge(Kind kind, const std::string& id, const std::string& name, Differences found) {
+    for (auto& text : found.with_ids) {
+      if (!equal_with_ids(text)) pending_.push_back({kind, id, name, std::move(text)});
+    }
+    if (found.fields.empty()) {
+      outcome_[{kind, id}] = true;
+    } else {
+      outcome_[{kind, id}] = false;
+      for (auto const& field : found.fields) add_difference(kind, id, name, field);
+    }
+  }
+
+  void add_difference(Kind kind, const std::string& id, const std::string& name, std::string text) {
+    differences_of_[{kind, id}].push_back(std::move(text));
+    names_[{kind, id}] = name;
+  }
+
+  bool equal_with_ids(const TextWithIds& text) const {
+    if (text.original == text.copy) return true;
+    auto const ids = find_ids(text.original);
+    Replacements replacements;
+    for (auto const* list : {&ids.runs, &ids.logged_models}) {
+      for (auto const& id : *list) {
+        auto const& pairs = list == &ids.runs ? run_pairs_ : model_pairs_;
+        auto const found = pairs.find(id);
+        if (found == pairs.end()) continue;
+        replacements.emplace_back(id, found->second.copy_id);
+        replacements.emplace_back(found->second.original_uri, found->second.copy_uri);
+      }
+    }
+    auto const mapped = replace_all(text.original, replacements);
+    if (text.unordered) return sorted_lines(mapped) == sorted_lines(text.copy);
+    return mapped == text.copy;
+  }
+
+  void judge_pending() {
+    for (auto const& pending : pending_) {
+      if (equal_with_ids(pending.text)) continue;
+      outcome_[{pending.kind, pending.id}] = false;
+      add_difference(pending.kind, pending.id, pending.name,
+                     pending.text.field + ": " + quoted(pending.text.original) + " became " + quoted(pending.text.copy) +
+                         ", which is not its copy");
+    }
+    for (auto const& [key, equal] : outcome_) {
+      if (equal) {
+        context_.report.verified(key.first);
+      } else {
+        context_.report.different(key.first, key.second, names_[key], differences_of_[key]);
+      }
+    }
+  }
+
+  // Pairs two streams of records by original id. Both sides come in about the same order, so few records wait.
+  template <class Record, class IdOf, class NameOf, class Match>
+  async::Task<> join(Kind kind, std::unique_ptr<Pages<Record>> originals, std::unique_ptr<Pages<Record>> copies, IdOf id_of,
+                     NameOf name_of, Match match) {
+    std::map<std::string, Record> waiting_originals, waiting_copies;
+    std::map<std::string, int> seen_copies;
+    bool more_originals = true, more_copies = copies != nullptr;
+    while (more_originals || more_copies) {
+      if (more_originals) {
+        auto page = co_await originals->next();
+        more_originals = page.has_value();
+        for (auto& record : page ? *page : std::vector<Record>{}) {
+          context_.report.found(kind);
+          auto const id = id_of(record, false);
+          auto const found = waiting_copies.find(id);
+          if (found == waiting_copies.end()) {
+            record.memory.reset();
+            waiting_originals[id] = std::move(record);
+          } else {
+            co_await match(record, found->second);
+            waiting_copies.erase(found);
+          }
+        }
+      }
+      if (more_copies) {
+        auto page = co_await copies->next();
+        more_copies = page.has_value();
+        for (auto& record : page ? *page : std::vector<Record>{}) {
+          auto const id = id_of(record, true);
+          if (seen_copies[id]++ > 0) {
+            context_.report.different(kind, id, name_of(record), {"has more than one copy in the same experiment"});
+            continue;
+          }
+          auto const found = waiting_originals.find(id);
+          if (found == waiting_originals.end()) {
+            record.memory.reset();
+            waiting_copies[id] = std::move(record);
+          } else {
+            co_await match(found->second, record);
+            waiting_originals.erase(found);
+          }
+        }
+      }
+    }
+    for (auto const& [id, record] : waiting_originals) missing(kind, id, name_of(record));
+    if (!waiting_copies.empty()) extra_[kind] += waiting_copies.size();
+  }
+
+  async::Task<> compare_runs(ExperimentIds original, std::optional<ExperimentIds> copy) {
+    auto id_of = [this](const RunRecord& record, bool is_copy) {
+      return is_copy ? original_id(record.run.tags(), record.run.id()) : std::string(record.run.id());
+    };
+    auto name_of = [](const RunRecord& record) { return std::string(record.run.name()); };
+    auto match = [this](const RunRecord& a, const RunRecord& b) -> async::Task<> {
+      std::string const id(a.run.id());
+      run_pairs_[id] = {std::string(b.run.id()), std::string(a.run.artifact_uri()), std::string(b.run.artifact_uri())};
+      auto found = differences(a, b);
+      for (auto const* record : {&a, &b}) {
+        if (!record->read_error.empty()) found.fields.push_back("cannot be read: " + record->read_error);
+      }
+      judge(Kind::run, id, std::string(a.run.name()), std::move(found));
+      co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.run.name()));
+    };
+    co_await join<RunRecord>(Kind::run, original_.runs(original.id, nothing_), copy ? copy_.runs(copy->id, nothing_) : nullptr,
+                             id_of, name_of, match);
+  }
+
+  async::Task<> compare_logged_models(ExperimentIds original, std::optional<ExperimentIds> copy) {
+    auto id_of = [this](const LoggedModelRecord& record, bool is_copy) {
+      return is_copy ? original_id(record.model.tags(), record.model.id()) : std::string(record.model.id());
+    };
+    auto name_of = [](const LoggedModelRecord& record) { return std::string(record.model.name()); };
+    auto match = [this](const LoggedModelRecord& a, const LoggedModelRecord& b) -> async::Task<> {
+      std::string const id(a.model.id());
+      model_pairs_[id] = {std::string(b.model.id()), std::string(a.model.artifact_uri()), std::string(b.model.artifact_uri())};
+      judge(Kind::logged_model, id, std::string(a.model.name()), differences(a, b));
+      co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.model.name()));
+    };
+    co_await join<LoggedModelRecord>(Kind::logged_model, original_.logged_models(original.id, nothing_),
+                                     copy ? copy_.logged_models(copy->id, nothing_) : nullptr, id_of, name_of, match);
+  }
+
+  async::Task<> compare_registered_models() {
+    auto id_of = [](const RegisteredModelRecord& record, bool) { return std::string(record.model.name()); };
+    auto name_of = [](const RegisteredModelRecord& record) { return std::string(record.model.name()); };
+    auto match = [this](const RegisteredModelRecord& a, const RegisteredModelRecord& b) -> async::Task<> {
+      std::string const name(a.model.name());
+      judge(Kind::registered_model, name, name, differences(a, b));
+      std::map<std::int64_t, const ModelVersionRecord*> copies;
+      for (auto const& item : b.versions) copies[item.version.number()] = &item;
+      context_.report.found(Kind::model_version, a.versions.size());
+      for (auto const& item : a.versions) {
+        auto const id = name + "/" + std::to_string(item.version.number());
+        auto const found = copies.find(item.version.number());
+        if (found == copies.end()) {
+          missing(Kind::model_version, id, name);
+        } else {
+          judge(Kind::model_version, id, name, differences(item, *found->second));
+          copies.erase(found);
+        }
+      }
+      for (auto const& [number, item] : copies) {
+        context_.report.different(Kind::model_version, name + "/" + std::to_string(number), name, {"is not in the original"});
+      }
+      co_return;
+    };
+    co_await join<RegisteredModelRecord>(Kind::registered_model, original_.registered_models(nothing_),
+                                         copy_.registered_models(nothing_), id_of, name_of, match);
+  }
+
+  async::Task<> compare_files(const RecordBase& a, FileOwner owner_a, const RecordBase& b, FileOwner owner_b, std::string name) {
+    std::map<std::string, const FileEntry*> copies;
+    for (auto const& file : b.files) copies[file.path] = &file;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (auto const& file : a.files) {
+        context_.report.found(Kind::artifact);
+        auto const found = copies.find(file.path);
+        if (found == copies.end()) {
+          context_.report.different(Kind::artifact, owner_a.id + ":" + file.path, name, {"is missing in the copy"});
+          continue;
+        }
+        auto slot = co_await context_.transfers.acquire();
+        tasks.spawn(compare_file(owner_a, file, owner_b, *found->second, name, std::move(slot)));
+        copies.erase(found);
+      }
+    };
+    co_await async::with_task_group(context_.executor, body);
+    for (auto const& gap : a.gaps) {
+      context_.report.found(Kind::artifact);
+      context_.report.skipped(Kind::artifact, owner_a.id + ":" + gap.path, name, "cannot be compared, since it cannot be read in the original: " + gap.reason);
+    }
+    for (auto const& [path, file] : copies) {
+      context_.report.different(Kind::artifact, owner_a.id + ":" + path, name, {"is not in the original"});
+    }
+  }
+
+  async::Task<> compare_file(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name, async::Permit) {
+    auto const id = owner_a.id + ":" + a.path;
+    std::string difference;
+    auto const failure = co_await attempt(find_difference(owner_a, a, owner_b, b, name, difference));
+    if (failure) difference = "cannot be compared: " + *failure;
+    if (difference.empty()) {
+      context_.report.verified(Kind::artifact);
+    } else {
+      std::vector<std::string> one;
+      one.push_back(difference);
+      context_.report.different(Kind::artifact, id, name, std::move(one));
+    }
+  }
+
+  async::Task<> find_difference(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name, std::string& difference) {
+    if (is_mlmodel(a.path) && a.size.value_or(0) <= most_mlmodel_bytes && b.size.value_or(0) <= most_mlmodel_bytes) {
+      auto reader_a = co_await original_.open_file(owner_a, a);
+      auto text_a = co_await async::read_all(*reader_a, most_mlmodel_bytes, "file " + a.path);
+      auto reader_b = co_await copy_.open_file(owner_b, b);
+      auto text_b = co_await async::read_all(*reader_b, most_mlmodel_bytes, "file " + b.path);
+      TextWithIds text{"file " + a.path, std::move(text_a), std::move(text_b), false};
+      if (!equal_with_ids(text)) pending_.push_back({owner_a.kind, owner_a.id, name, std::move(text)});
+      co_return;
+    }
+    if (a.size && b.size && *a.size != *b.size) {
+      difference = std::to_string(*a.size) + " bytes became " + std::to_string(*b.size);
+      co_return;
+    }
+    if (!options_.data) co_return;
+    auto const hash_a = co_await hash_of(original_, owner_a, a);
+    auto const hash_b = co_await hash_of(copy_, owner_b, b);
+    if (hash_a != hash_b) difference = "the content differs (SHA-256 " + hash_a.substr(0, 12) + "… became " + hash_b.substr(0, 12) + "…)";
+  }
+
+  async::Task<std::string> hash_of(Source& source, FileOwner owner, FileEntry file) {
+    if (!file.sha256.empty()) co_return file.sha256;
+    auto reader = co_await source.open_file(owner, file);
+    digest::Sha256 hash;
+    auto memory = co_await context_.memory.acquire(hash_buffer);
+    std::vector<std::byte> buffer(hash_buffer);
+    while (true) {
+      auto const n = co_await async::read_full(*reader, buffer);
+      if (n == 0) break;
+      hash.update(std::span<const std::byte>(buffer).first(n));
+      context_.report.add_bytes(n);
+    }
+    co_return digest::to_hex(hash.finish());
+  }
+
+  const Context& context_;
+  Source& original_;
+  Source& copy_;
+  CompareOptions options_;
+  async::Semaphore slots_;
+  std::string identity_;
+  KnowsNothing nothing_;
+  Pairs run_pairs_, model_pairs_;
+  std::deque<PendingText> pending_;
+  using Key = std::pair<Kind, std::string>;
+  std::map<Key, bool> outcome_;  // true: equal so far
+  std::map<Key, std::vector<std::string>> differences_of_;
+  std::map<Key, std::string> names_;
+  std::map<Kind, std::size_t> extra_;
+};
+
+}  // namespace
+
+async::Task<> compare(const Context& context, Source& original, Source& copy, CompareOptions options) {
+  Comparison comparison(context, original, copy, options);
+  co_await comparison.run();
+}
+
+}  // namespace mlferry::engine

@@ -1,0 +1,200 @@
+#include "engine/endpoints/archive_target.hpp"
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/markers.hpp"
+#include "engine/failure.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view parent, std::string_view name, bool deleted,
+                          const std::string& fingerprint) {
+  archive::ObjectRow row;
+  row.kind = kind_name(kind);
+  row.id = id;
+  row.parent = parent;
+  row.name = name;
+  row.lifecycle = deleted ? "deleted" : "active";
+  row.fingerprint = fingerprint;
+  return row;
+}
+
+}  // namespace
+
+ArchiveTarget::ArchiveTarget(const Context& context, archive::Archive& archive, std::string place)
+    : context_(context), archive_(archive), place_(std::move(place)) {}
+
+std::string ArchiveTarget::describe() const {
+  if (snapshot_.id.empty()) return "archive " + place_;
+  return "archive " + place_ + " (snapshot " + snapshot_.id + ")";
+}
+
+async::Task<> ArchiveTarget::begin(const SourceInfo& source) {
+  source_ = source;
+  bool const there = co_await archive_.exists();
+  if (there) {
+    // The newest snapshot of the same server: what did not change since is taken from it.
+    auto const snapshots = co_await archive_.snapshots();
+    for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
+      if (it->source != source.identity) continue;
+      base_ = co_await archive_.open_snapshot(it->id);
+      break;
+    }
+  }
+  if (context_.options.dry_run) co_return;
+  if (!there) co_await archive_.create();
+  writer_ = co_await archive_.begin_snapshot(source.identity, base_);
+}
+
+async::Task<bool> ArchiveTarget::unchanged(Kind kind, std::string, std::string id, std::string fingerprint) {
+  if (!base_ || fingerprint.empty() || context_.options.full) co_return false;
+  std::optional<archive::ObjectRow> row;
+  if (writer_) {
+    row = co_await writer_->previous(std::string(kind_name(kind)), id);
+  } else {
+    row = co_await base_->find(std::string(kind_name(kind)), id);
+  }
+  co_return row && row->fingerprint == fingerprint;
+}
+
+void ArchiveTarget::report_gaps(const RecordBase& record, const std::string& id, const std::string& name) {
+  for (auto const& gap : record.gaps) {
+    context_.report.found(Kind::artifact);
+    context_.report.failed(Kind::artifact, id + ":" + gap.path, name, "cannot be read: " + gap.reason);
+  }
+}
+
+async::Task<Outcome> ArchiveTarget::keep(Kind kind, std::string id, std::string name, const RecordBase& record) {
+  if (writer_) co_await writer_->keep(std::string(kind_name(kind)), id);
+  context_.report.found(Kind::artifact, record.files.size());
+  context_.report.unchanged(Kind::artifact, record.files.size());
+  report_gaps(record, id, name);
+  co_return Outcome::unchanged;
+}
+
+async::Task<Outcome> ArchiveTarget::put_object(archive::ObjectRow row, json::object record) {
+  bool known = false;
+  if (base_) {
+    auto const previous = co_await base_->find(row.kind, row.id);
+    known = previous.has_value();
+    bool const same = known && !row.fingerprint.empty() && previous->fingerprint == row.fingerprint;
+    if (same && !context_.options.full && (row.kind == kind_name(Kind::experiment) || row.kind == kind_name(Kind::registered_model) ||
+                                           row.kind == kind_name(Kind::model_version))) {
+      if (writer_) co_await writer_->keep(row.kind, row.id);
+      co_return Outcome::unchanged;
+    }
+  }
+  if (writer_) co_await writer_->put_object(std::move(row), std::move(record));
+  co_return known ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> ArchiveTarget::put_experiment(ExperimentRecord record) {
+  auto const& experiment = record.experiment;
+  auto row = row_of(Kind::experiment, experiment.id(), "", experiment.name(), experiment.deleted(), record.fingerprint);
+  row.time = mlflow::get_int(experiment.doc, "creation_time");
+  co_return co_await put_object(std::move(row), to_archive(record));
+}
+
+async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name, Source& source, async::Permit,
+                                      bool& all_there) {
+  std::string const kind(kind_name(owner.kind));
+  auto copy = [](Source& source, archive::SnapshotWriter& writer, FileOwner owner, std::string kind, FileEntry file) -> async::Task<> {
+    auto reader = co_await source.open_file(owner, file);
+    co_await writer.put_file(kind, owner.id, file.path, *reader, file.size);
+  };
+  if (writer_) {
+    auto const failure = co_await attempt(copy(source, *writer_, owner, kind, file));
+    if (failure) {
+      all_there = false;
+      co_await writer_->put_gap({kind, owner.id, file.path, *failure});
+      context_.report.failed(Kind::artifact, owner.id + ":" + file.path, name, *failure);
+      co_return;
+    }
+  }
+  context_.report.copied(Kind::artifact, true);
+  context_.report.add_bytes(file.size.value_or(0));
+}
+
+async::Task<bool> ArchiveTarget::put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source) {
+  context_.report.found(Kind::artifact, record.files.size());
+  report_gaps(record, owner.id, name);
+  if (writer_) {
+    for (auto const& gap : record.gaps) co_await writer_->put_gap({std::string(kind_name(owner.kind)), owner.id, gap.path, gap.reason});
+  }
+  bool all_there = true;
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    for (auto const& file : record.files) {
+      auto slot = co_await context_.transfers.acquire();
+      tasks.spawn(put_file(owner, file, name, source, std::move(slot), all_there));
+    }
+  };
+  co_await async::with_task_group(context_.executor, body);
+  co_return all_there;
+}
+
+async::Task<Outcome> ArchiveTarget::put_run(RunRecord record, Source& source) {
+  std::string const id(record.run.id());
+  std::string const name(record.run.name());
+  if (record.unchanged) co_return co_await keep(Kind::run, id, name, record);
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  // Incomplete files: no fingerprint, so that the next export reads the run again.
+  bool const complete = co_await put_files(owner_of(record), record, name, source);
+  auto row = row_of(Kind::run, id, record.run.experiment_id(), name, record.run.deleted(), complete ? record.fingerprint : "");
+  row.status = record.run.status();
+  row.time = record.run.start_time();
+  co_return co_await put_object(std::move(row), to_archive(record));
+}
+
+async::Task<Outcome> ArchiveTarget::put_logged_model(LoggedModelRecord record, Source& source) {
+  std::string const id(record.model.id());
+  std::string const name(record.model.name());
+  if (record.unchanged) co_return co_await keep(Kind::logged_model, id, name, record);
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  bool const complete = co_await put_files(owner_of(record), record, name, source);
+  auto row = row_of(Kind::logged_model, id, record.model.experiment_id(), name, record.deleted, complete ? record.fingerprint : "");
+  row.status = record.model.status();
+  row.time = mlflow::get_int(record.model.info(), "creation_timestamp_ms");
+  co_return co_await put_object(std::move(row), to_archive(record));
+}
+
+async::Task<> ArchiveTarget::put_links() { co_return; }
+
+async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, bool) {
+  std::string const name(record.model.name());
+  context_.report.found(Kind::model_version, record.versions.size());
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  for (auto const& item : record.versions) {
+    auto const number = item.version.number();
+    auto row = row_of(Kind::model_version, name + "/" + std::to_string(number), name, name, false, item.fingerprint);
+    row.status = item.version.status();
+    row.time = mlflow::get_int(item.version.doc, "creation_timestamp");
+    auto const outcome = co_await put_object(std::move(row), to_archive(item));
+    if (outcome == Outcome::unchanged) {
+      context_.report.unchanged(Kind::model_version);
+    } else {
+      context_.report.copied(Kind::model_version, outcome == Outcome::created);
+    }
+  }
+  auto row = row_of(Kind::registered_model, name, "", name, false, record.fingerprint);
+  row.time = mlflow::get_int(record.model.doc, "creation_timestamp");
+  co_return co_await put_object(std::move(row), to_archive(record));
+}
+
+async::Task<> ArchiveTarget::finish(Report& report) {
+  if (!writer_) co_return;
+  json::object summary;
+  summary["server"] = source_.description;
+  json::object kinds;
+  for (auto const kind : all_kinds) {
+    auto const& counts = report.counts(kind);
+    kinds[kind_name(kind)] = json::object{{"found", counts.found}, {"failed", counts.failed}};
+  }
+  summary["kinds"] = std::move(kinds);
+  json::object uncopied;
+  for (auto const& [kind, n] : source_.not_copied) uncopied[kind] = n;
+  summary["not_copied"] = std::move(uncopied);
+  snapshot_ = co_await writer_->commit(std::move(summary));
+}
+
+}  // namespace mlferry::engine

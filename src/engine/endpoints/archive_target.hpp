@@ -1,0 +1,47 @@
+#pragma once
+// A new snapshot of an archive as a target. Nothing is visible before finish() has committed it.
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/context.hpp"
+#include "engine/endpoints/target.hpp"
+#include "storage/archive/archive.hpp"
+
+namespace mlferry::engine {
+
+class ArchiveTarget final : public Target {
+ public:
+  ArchiveTarget(const Context& context, archive::Archive& archive, std::string place);
+
+  async::Task<> begin(const SourceInfo& source) override;
+  async::Task<bool> unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) override;
+  async::Task<Outcome> put_experiment(ExperimentRecord record) override;
+  async::Task<Outcome> put_run(RunRecord record, Source& source) override;
+  async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
+  async::Task<> put_links() override;
+  async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) override;
+  async::Task<> finish(Report& report) override;
+  std::string describe() const override;
+
+  // The snapshot that finish() made; empty id before, and in a dry run.
+  const archive::SnapshotInfo& snapshot() const { return snapshot_; }
+
+ private:
+  async::Task<Outcome> put_object(archive::ObjectRow row, json::object record);
+  async::Task<Outcome> keep(Kind kind, std::string id, std::string name, const RecordBase& record);
+  async::Task<bool> put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source);
+  async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, Source& source, async::Permit slot, bool& all_there);
+  void report_gaps(const RecordBase& record, const std::string& id, const std::string& name);
+
+  const Context& context_;
+  archive::Archive& archive_;
+  std::string place_;
+  std::shared_ptr<archive::SnapshotReader> base_;
+  std::unique_ptr<archive::SnapshotWriter> writer_;
+  SourceInfo source_;
+  archive::SnapshotInfo snapshot_;
+};
+
+}  // namespace mlferry::engine

@@ -1,0 +1,158 @@
+#include <algorithm>
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/artifact_lister.hpp"
+#include "engine/endpoints/server_pages.hpp"
+#include "engine/endpoints/version_lister.hpp"
+#include "engine/failure.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int logged_models_a_page = 200;
+constexpr int models_a_page = 100;
+
+class LoggedModelPages final : public Pages<LoggedModelRecord> {
+ public:
+  LoggedModelPages(ServerSource& source, std::string experiment_id, Known& known)
+      : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
+
+  async::Task<std::optional<std::vector<LoggedModelRecord>>> next() override {
+    while (state_ == State::listing) {
+      auto page = co_await source_.client().search_logged_models({experiment_id_}, "", logged_models_a_page, token_);
+      // An empty page ends the walk whatever its token says: some servers give tokens without end (mlflow-rest 2.5).
+      token_ = page.next_token;
+      if (token_.empty() || page.items.empty()) state_ = State::named;
+      std::vector<LoggedModelRecord> records;
+      for (auto& model : page.items) {
+        if (!source_.listed_models().insert(std::string(model.id())).second) continue;
+        auto& record = records.emplace_back();
+        record.model = std::move(model);
+      }
+      co_await complete(records);
+      if (!records.empty()) co_return records;
+    }
+    if (state_ == State::named) {
+      state_ = State::done;
+      auto records = co_await read_deleted();
+      co_await complete(records);
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  enum class State { listing, named, done };
+
+  // Deleted models are in no listing: those that the experiment's runs name are asked for by id.
+  async::Task<std::vector<LoggedModelRecord>> read_deleted() {
+    std::vector<LoggedModelRecord> records;
+    for (auto const& id : source_.named_models(experiment_id_)) {
+      if (source_.listed_models().contains(id)) continue;
+      auto model = co_await source_.client().get_logged_model(id);
+      if (!model) continue;  // named, but never there: the link is kept as it is
+      // Alive and of an experiment whose models come later (or came already): its own listing has it.
+      if (co_await is_alive(std::string(model->experiment_id()), id)) continue;
+      source_.listed_models().insert(id);
+      auto& record = records.emplace_back();
+      record.model = std::move(*model);
+      record.deleted = true;
+    }
+    co_return records;
+  }
+
+  async::Task<bool> is_alive(std::string experiment_id, std::string id) {
+    if (experiment_id == experiment_id_) co_return false;  // the whole listing of this experiment has been read
+    std::string token;
+    do {
+      auto page = co_await source_.client().search_logged_models({experiment_id}, "", logged_models_a_page, token);
+      for (auto const& model : page.items) {
+        if (model.id() == id) co_return true;
+      }
+      token = page.items.empty() ? std::string() : page.next_token;
+    } while (!token.empty());
+    co_return false;
+  }
+
+  async::Task<> complete(std::vector<LoggedModelRecord>& records) {
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (auto& record : records) tasks.spawn(complete_one(record));
+      co_return;
+    };
+    co_await async::with_task_group(source_.context().executor, body);
+  }
+
+  async::Task<> complete_one(LoggedModelRecord& record) {
+    co_await list_model_files(source_.context(), source_.client(), source_.capabilities(),
+                              source_.options().local_artifacts, record);
+    record.fingerprint = fingerprint_of(record.model.doc, record);
+    if (record.model.status() != "LOGGED_MODEL_PENDING" && !source_.context().options.full) {
+      record.unchanged = co_await known_.unchanged(Kind::logged_model, std::string(record.model.experiment_id()),
+                                                   std::string(record.model.id()), record.fingerprint);
+    }
+  }
+
+  ServerSource& source_;
+  std::string experiment_id_;
+  Known& known_;
+  State state_ = State::listing;
+  std::string token_;
+};
+
+class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
+ public:
+  explicit RegisteredModelPages(ServerSource& source) : source_(source) {}
+
+  async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
+    while (!done_) {
+      auto page = co_await source_.client().search_registered_models("", models_a_page, token_);
+      token_ = page.next_token;
+      done_ = token_.empty() || page.items.empty();
+      std::vector<RegisteredModelRecord> records;
+      for (auto& model : page.items) {
+        if (!seen_.insert(std::string(model.name())).second) continue;
+        records.emplace_back().model = std::move(model);
+      }
+      auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+        for (auto& record : records) tasks.spawn(complete(record));
+        co_return;
+      };
+      co_await async::with_task_group(source_.context().executor, body);
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  async::Task<> complete(RegisteredModelRecord& record) {
+    auto const failure = co_await attempt(read_versions(record));
+    if (failure) record.read_error = "versions: " + *failure;
+    for (auto& version : record.versions) version.fingerprint = fingerprint_of(version.version.doc, version);
+    record.fingerprint = fingerprint_of(record.model.doc, record);
+  }
+
+  async::Task<> read_versions(RegisteredModelRecord& record) {
+    auto versions = co_await list_versions(source_.client(), record.model);
+    for (auto& version : versions) {
+      record.versions.emplace_back().version = std::move(version);
+    }
+  }
+
+  ServerSource& source_;
+  std::string token_;
+  bool done_ = false;
+  std::unordered_set<std::string> seen_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source, std::string experiment_id, Known& known) {
+  return std::make_unique<LoggedModelPages>(source, std::move(experiment_id), known);
+}
+
+std::unique_ptr<Pages<RegisteredModelRecord>> make_registered_model_pages(ServerSource& source) {
+  return std::make_unique<RegisteredModelPages>(source);
+}
+
+}  // namespace mlferry::engine

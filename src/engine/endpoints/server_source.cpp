@@ -1,0 +1,139 @@
+#include "engine/endpoints/server_source.hpp"
+
+#include <algorithm>
+
+#include "engine/endpoints/artifact_lister.hpp"
+#include "engine/endpoints/census.hpp"
+#include "engine/endpoints/page_walker.hpp"
+#include "engine/endpoints/server_pages.hpp"
+#include "engine/failure.hpp"
+#include "engine/local_artifacts.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int experiments_a_page = 1000;
+constexpr std::size_t experiments_a_question = 100;
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
+}
+
+class ExperimentPages final : public Pages<ExperimentRecord> {
+ public:
+  explicit ExperimentPages(ServerSource& source) : source_(source) {}
+
+  async::Task<std::optional<std::vector<ExperimentRecord>>> next() override {
+    while (!walker_.done()) {
+      auto page = co_await source_.client().search_experiments(mlflow::View::all, experiments_a_page, walker_.token());
+      std::vector<std::string> ids;
+      for (auto const& item : page.items) ids.emplace_back(item.id());
+      std::vector<ExperimentRecord> records;
+      for (auto const i : walker_.take(ids, !page.next_token.empty())) {
+        auto& record = records.emplace_back();
+        record.experiment = std::move(page.items[i]);
+        record.fingerprint = fingerprint_of(record.experiment.doc, record);
+        source_.remember(record.experiment);
+      }
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  ServerSource& source_;
+  PageWalker walker_;
+};
+
+}  // namespace
+
+ServerSource::ServerSource(const Context& context, mlflow::Client& client, ServerSourceOptions options)
+    : context_(context), client_(client), options_(std::move(options)) {}
+
+async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
+  std::vector<std::string> ids;
+  auto pages = experiments();
+  while (auto page = co_await pages->next()) {
+    for (auto const& record : *page) ids.emplace_back(record.experiment.id());
+  }
+  co_return ids;
+}
+
+async::Task<SourceInfo> ServerSource::open() {
+  capabilities_ = co_await client_.probe();
+  SourceInfo info;
+  info.identity = options_.identity.empty() ? client_.http().base_url() : options_.identity;
+  info.description = client_.http().base_url();
+  if (!capabilities_.version.empty()) info.description += " (MLflow " + capabilities_.version + ")";
+  auto const ids = co_await all_experiment_ids();
+  if (capabilities_.logged_models) {
+    for (std::size_t i = 0; i < ids.size() && !has_logged_models_; i += experiments_a_question) {
+      auto const end = std::min(ids.size(), i + experiments_a_question);
+      std::vector<std::string> part(ids.begin() + static_cast<std::ptrdiff_t>(i), ids.begin() + static_cast<std::ptrdiff_t>(end));
+      auto const page = co_await client_.search_logged_models(std::move(part), "", 1, "");
+      has_logged_models_ = !page.items.empty();
+    }
+  }
+  if (options_.census) {
+    auto census = co_await count_uncopied(client_, capabilities_, ids);
+    info.not_copied = std::move(census.counts);
+    info.notes = std::move(census.notes);
+  }
+  co_return info;
+}
+
+void ServerSource::remember(const mlflow::Experiment& experiment) {
+  locations_[std::string(experiment.id())] = experiment.artifact_location();
+}
+
+std::string ServerSource::artifact_location(const std::string& experiment_id) const {
+  auto const found = locations_.find(experiment_id);
+  return found == locations_.end() ? std::string() : found->second;
+}
+
+std::unique_ptr<Pages<ExperimentRecord>> ServerSource::experiments() { return std::make_unique<ExperimentPages>(*this); }
+
+std::unique_ptr<Pages<RunRecord>> ServerSource::runs(std::string experiment_id, Known& known) {
+  return make_run_pages(*this, std::move(experiment_id), known);
+}
+
+std::unique_ptr<Pages<LoggedModelRecord>> ServerSource::logged_models(std::string experiment_id, Known& known) {
+  return make_logged_model_pages(*this, std::move(experiment_id), known);
+}
+
+std::unique_ptr<Pages<RegisteredModelRecord>> ServerSource::registered_models(Known&) {
+  return make_registered_model_pages(*this);
+}
+
+async::Task<std::unique_ptr<async::ByteReader>> ServerSource::open_file(FileOwner owner, FileEntry file) {
+  if (options_.local_artifacts) {
+    if (auto const folder = local_folder(owner.artifact_uri)) {
+      co_return co_await open_local_file(context_.pool, *folder, file.path);
+    }
+  }
+  http::Download download;
+  if (auto const root = proxied_path(owner.artifact_uri)) {
+    bool try_run_path = false;
+    auto const path = root->empty() ? file.path : *root + "/" + file.path;
+    try {
+      download = co_await client_.open_proxied(path);
+    } catch (const mlflow::ApiError& error) {
+      // 3.3 to 3.12 cannot serve non-ASCII names through the proxy, but can by run id (mlflow-rest 8.3).
+      try_run_path = error.status() == 500 && !is_ascii(path) && owner.kind == Kind::run;
+      if (!try_run_path) throw;
+    }
+    if (try_run_path) download = co_await client_.open_run_artifact(owner.id, file.path);
+  } else if (owner.kind == Kind::run) {
+    download = co_await client_.open_run_artifact(owner.id, file.path);
+  } else {
+    download = co_await client_.open_logged_model_artifact(owner.id, file.path);
+  }
+  if (download.size && file.size && *download.size != *file.size) {
+    throw std::runtime_error("listed with " + std::to_string(*file.size) + " bytes, but served with " +
+                             std::to_string(*download.size) + ": it changed while it was read");
+  }
+  co_return std::move(download.body);
+}
+
+}  // namespace mlferry::engine

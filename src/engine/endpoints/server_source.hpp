@@ -1,0 +1,57 @@
+#pragma once
+// An MLflow tracking server as a source, read with the fewest requests that its REST API allows.
+
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_set>
+
+#include "engine/context.hpp"
+#include "engine/endpoints/source.hpp"
+#include "protocol/mlflow/client.hpp"
+
+namespace mlferry::engine {
+
+struct ServerSourceOptions {
+  std::string identity;          // "" : the base URL
+  bool local_artifacts = false;  // artifact folders that the server names may be read on this machine
+  bool census = true;            // count what is not copied
+};
+
+class ServerSource final : public Source {
+ public:
+  ServerSource(const Context& context, mlflow::Client& client, ServerSourceOptions options);
+
+  async::Task<SourceInfo> open() override;
+  std::unique_ptr<Pages<ExperimentRecord>> experiments() override;
+  std::unique_ptr<Pages<RunRecord>> runs(std::string experiment_id, Known& known) override;
+  std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) override;
+  std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) override;
+  async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) override;
+
+  // Shared by the pages below.
+  const Context& context() const { return context_; }
+  mlflow::Client& client() { return client_; }
+  const mlflow::Capabilities& capabilities() const { return capabilities_; }
+  const ServerSourceOptions& options() const { return options_; }
+  bool has_logged_models() const { return has_logged_models_; }
+  // Logged models that runs name; the deleted ones among them are found in no listing.
+  std::set<std::string>& named_models(const std::string& experiment_id) { return named_models_[experiment_id]; }
+  std::set<std::string>& listed_models() { return listed_models_; }
+  std::string artifact_location(const std::string& experiment_id) const;
+  void remember(const mlflow::Experiment& experiment);
+
+ private:
+  async::Task<std::vector<std::string>> all_experiment_ids();
+
+  const Context& context_;
+  mlflow::Client& client_;
+  ServerSourceOptions options_;
+  mlflow::Capabilities capabilities_;
+  bool has_logged_models_ = false;
+  std::map<std::string, std::set<std::string>> named_models_;
+  std::set<std::string> listed_models_;
+  std::map<std::string, std::string> locations_;
+};
+
+}  // namespace mlferry::engine

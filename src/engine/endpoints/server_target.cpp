@@ -1,0 +1,290 @@
+#include "engine/endpoints/server_target.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/markers.hpp"
+#include "engine/failure.hpp"
+#include "protocol/digest/sha256.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int copies_a_page = 1000;
+
+std::string place_data(std::string_view source_uri, std::string_view uri) {
+  return mlflow::to_json(json::object{{"src", source_uri}, {"dst", uri}});
+}
+
+}  // namespace
+
+ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder, bool local_artifacts)
+    : context_(context), client_(client), state_folder_(std::move(state_folder)), local_artifacts_(local_artifacts) {}
+
+std::string ServerTarget::describe() const {
+  auto text = client_.http().base_url();
+  if (!capabilities_.version.empty()) text += " (MLflow " + capabilities_.version + ")";
+  return text;
+}
+
+async::Task<> ServerTarget::begin(const SourceInfo& source) {
+  capabilities_ = co_await client_.probe();
+  source_server_ = source.identity;
+  auto const job = source.identity + " -> " + client_.http().base_url();
+  ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
+}
+
+ServerTarget::Container& ServerTarget::container_of(std::string_view source_experiment_id) {
+  auto const found = containers_.find(source_experiment_id);
+  if (found == containers_.end()) {
+    throw std::runtime_error("its experiment (" + std::string(source_experiment_id) + ") was not copied");
+  }
+  return found->second;
+}
+
+async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) {
+  auto const found = containers_.find(container);
+  if (found == containers_.end() || found->second.id.empty() || context_.options.full) co_return false;
+  auto const entry = co_await ledger_->find({kind, id, found->second.id});
+  co_return entry && entry->seen && entry->done && entry->fingerprint == fingerprint;
+}
+
+async::Task<Outcome> ServerTarget::put_experiment(ExperimentRecord record) {
+  auto const& experiment = record.experiment;
+  std::string const name(experiment.name());
+  std::string const source_id(experiment.id());
+  auto& container = containers_[source_id];
+  container.source_id = source_id;
+  container.name = name;
+  container.source_deleted = experiment.deleted();
+  container.restoring = std::make_unique<async::Semaphore>(context_.executor, 1);
+
+  auto existing = co_await client_.get_experiment_by_name(name);
+  if (existing) {
+    bool changed = false;
+    co_await adopt_experiment(record, std::move(*existing), changed);
+    co_return changed ? Outcome::updated : Outcome::unchanged;
+  }
+  container.ours = true;
+  if (context_.options.dry_run) co_return Outcome::created;
+  auto tags = experiment.tags();
+  if (context_.options.marker_tags) {
+    tags = with_markers(std::move(tags), source_server_, source_id,
+                        {{"creation_time", field_text(experiment.doc, "creation_time")},
+                         {"last_update_time", field_text(experiment.doc, "last_update_time")},
+                         {"artifact_location", std::string(experiment.artifact_location())}});
+  }
+  bool created_before = false;
+  try {
+    container.id = co_await client_.create_experiment(name, "", std::move(tags));
+  } catch (const http::TransportError& error) {
+    if (!error.outcome_unknown()) throw;
+    created_before = true;
+  } catch (const mlflow::ApiError& error) {
+    // Made by the attempt whose answer was lost, or by somebody else just now.
+    if (!error.already_exists()) throw;
+    created_before = true;
+  }
+  if (created_before) {
+    existing = co_await client_.get_experiment_by_name(name);
+    if (!existing) throw std::runtime_error("it is not known whether the server created it: run the command again");
+    bool changed = false;
+    co_await adopt_experiment(record, std::move(*existing), changed);
+  }
+  co_await ledger_->put({Kind::experiment, source_id, ""}, {container.id, true, record.fingerprint, true, false, ""});
+  if (container.source_deleted) co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
+  co_return Outcome::created;
+}
+
+// An experiment of that name is there: ours from an earlier job, or the user's own.
+async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing, bool& changed) {
+  auto& container = container_of(record.experiment.id());
+  container.id = existing.id();
+  container.deleted = existing.deleted();
+  auto const tags = existing.tags();
+  auto const source = marked_source(tags, source_server_);
+  auto const entry = co_await ledger_->find({Kind::experiment, container.source_id, ""});
+  container.ours = source ? *source == container.source_id : entry && entry->destination_id == container.id;
+  co_await see_copies(container);
+
+  auto wanted = record.experiment.tags();
+  if (context_.options.marker_tags && mlflow::find_value(tags, marker_server) == nullptr) {
+    wanted = with_markers(std::move(wanted), source_server_, container.source_id, {});
+  } else {
+    wanted = without_markers(std::move(wanted));
+  }
+  for (auto const& tag : wanted) {
+    auto const* value = mlflow::find_value(tags, tag.key);
+    if (value != nullptr && *value == tag.value) continue;
+    if (value != nullptr && !container.ours) {
+      context_.report.loss(Kind::experiment, container.source_id, container.name,
+                           "tag '" + tag.key + "' kept as it is in the destination's own experiment");
+      continue;
+    }
+    changed = true;
+    if (context_.options.dry_run) continue;
+    co_await ensure_writable(container);
+    co_await client_.set_experiment_tag(container.id, tag.key, tag.value);
+  }
+  if (context_.options.dry_run) co_return;
+  co_await ledger_->put({Kind::experiment, container.source_id, ""},
+                       {container.id, true, record.fingerprint, true, container.deleted, ""});
+  if (container.source_deleted && !container.deleted) {
+    if (container.ours) {
+      co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
+    } else {
+      context_.report.loss(Kind::experiment, container.source_id, container.name,
+                           "deleted in the source, but the destination's own experiment of that name stays active");
+    }
+  }
+}
+
+// Learns which copies the experiment holds already. The markers are the truth; the ledger only adds "done".
+async::Task<> ServerTarget::see_copies(Container& container) {
+  std::set<std::string> named;
+  std::string token;
+  auto const filter = marker_filter(source_server_, std::nullopt);
+  do {
+    auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, copies_a_page, token);
+    std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
+    for (auto const& run : page.items) {
+      auto const source = marked_source(run.tags(), source_server_);
+      if (!source) continue;
+      auto const* source_uri = mlflow::find_value(run.tags(), "mlferry.source.artifact_uri");
+      seen.push_back({{Kind::run, *source, container.id},
+                      {std::string(run.id()), false, "", true, run.deleted(),
+                       place_data(source_uri == nullptr ? "" : *source_uri, run.artifact_uri())}});
+      for (auto const& [model, step] : run.model_outputs()) named.insert(model);
+    }
+    co_await ledger_->put_all(std::move(seen));
+    token = page.items.empty() ? std::string() : page.next_token;
+  } while (!token.empty());
+  if (!capabilities_.logged_models) co_return;
+  do {
+    auto page = co_await client_.search_logged_models({container.id}, filter, copies_a_page, token);
+    std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
+    for (auto const& model : page.items) {
+      auto const source = marked_source(model.tags(), source_server_);
+      if (!source) continue;
+      named.erase(std::string(model.id()));
+      auto const* source_uri = mlflow::find_value(model.tags(), "mlferry.source.artifact_uri");
+      seen.push_back({{Kind::logged_model, *source, container.id},
+                      {std::string(model.id()), false, "", true, false,
+                       place_data(source_uri == nullptr ? "" : *source_uri, model.artifact_uri())}});
+    }
+    co_await ledger_->put_all(std::move(seen));
+    token = page.items.empty() ? std::string() : page.next_token;
+  } while (!token.empty());
+  co_await see_deleted_models(container, {named.begin(), named.end()});
+}
+
+// Deleted logged models are in no listing; copies of them are found as the source's were: through the runs that name them.
+async::Task<> ServerTarget::see_deleted_models(Container& container, std::vector<std::string> ids) {
+  for (auto const& id : ids) {
+    auto const model = co_await client_.get_logged_model(id);
+    if (!model || model->experiment_id() != container.id) continue;
+    auto const source = marked_source(model->tags(), source_server_);
+    if (!source) continue;
+    auto const known = co_await ledger_->find({Kind::logged_model, *source, container.id});
+    if (known && known->seen) continue;
+    auto const* source_uri = mlflow::find_value(model->tags(), "mlferry.source.artifact_uri");
+    co_await ledger_->put({Kind::logged_model, *source, container.id},
+                         {id, false, "", true, true, place_data(source_uri == nullptr ? "" : *source_uri, model->artifact_uri())});
+  }
+}
+
+async::Task<> ServerTarget::ensure_writable(Container& container) {
+  if (!container.deleted) co_return;
+  auto const turn = co_await container.restoring->acquire();
+  if (!container.deleted) co_return;
+  if (!container.source_deleted || !container.ours) {
+    throw std::runtime_error("experiment '" + container.name +
+                             "' is deleted in the destination; restore it there, or delete it for good (mlflow gc), and run again");
+  }
+  co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
+  co_await ledger_->flush();
+  co_await client_.restore_experiment(container.id);
+  container.deleted = false;
+}
+
+std::optional<Place> ServerTarget::place_of(const std::optional<LedgerEntry>& entry) const {
+  if (!entry || !entry->seen) return std::nullopt;
+  Place place{entry->destination_id, "", ""};
+  if (!entry->data.empty()) {
+    auto const data = mlflow::parse_json(entry->data, "ledger entry");
+    if (auto const* object = data.if_object()) {
+      place.source_uri = mlflow::get_string(*object, "src");
+      place.uri = mlflow::get_string(*object, "dst");
+    }
+  }
+  return place;
+}
+
+async::Task<std::optional<Place>> ServerTarget::find_place(Kind kind, std::string source_id) {
+  co_return place_of(co_await ledger_->find_anywhere(kind, std::move(source_id)));
+}
+
+async::Task<Replacements> ServerTarget::replacements_for(std::string text, std::vector<std::string>* unknown) {
+  Replacements replacements;
+  auto const ids = find_ids(text);
+  for (auto const& id : ids.logged_models) {
+    auto const place = co_await find_place(Kind::logged_model, id);
+    if (!place) {
+      if (unknown != nullptr) unknown->push_back(id);
+      continue;
+    }
+    replacements.emplace_back(id, place->id);
+    replacements.emplace_back(place->source_uri, place->uri);
+  }
+  for (auto const& id : ids.runs) {
+    auto const place = co_await find_place(Kind::run, id);
+    if (!place) continue;
+    replacements.emplace_back(id, place->id);
+    replacements.emplace_back(place->source_uri, place->uri);
+  }
+  co_return replacements;
+}
+
+async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
+  auto ids = co_await ledger_->deferred_deletes(kind);
+  async::Semaphore slots(context_.executor, context_.options.jobs);
+  auto one = [](ServerTarget& self, DeleteKind kind, std::string id, async::Permit, Report& report) -> async::Task<> {
+    auto remove = [](ServerTarget& self, DeleteKind kind, std::string id) -> async::Task<> {
+      try {
+        if (kind == DeleteKind::logged_model) co_await self.client_.delete_logged_model(id);
+        if (kind == DeleteKind::run) co_await self.client_.delete_run(id);
+        if (kind == DeleteKind::experiment) {
+          auto const experiment = co_await self.client_.get_experiment(id);
+          if (experiment && !experiment->deleted()) co_await self.client_.delete_experiment(id);
+        }
+      } catch (const mlflow::ApiError& error) {
+        if (!error.not_found()) throw;  // gone for good: nothing left to delete
+      }
+      co_await self.ledger_->drop_delete(kind, id);
+    };
+    auto const failure = co_await attempt(remove(self, kind, id));
+    if (failure) {
+      auto const what = kind == DeleteKind::experiment ? Kind::experiment : kind == DeleteKind::run ? Kind::run : Kind::logged_model;
+      report.failed(what, id, "", "copied, but could not be deleted in the destination as it is in the source: " + *failure);
+    }
+  };
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    for (auto const& id : ids) {
+      auto slot = co_await slots.acquire();
+      tasks.spawn(one(*this, kind, id, std::move(slot), report));
+    }
+  };
+  co_await async::with_task_group(context_.executor, body);
+}
+
+async::Task<> ServerTarget::finish(Report& report) {
+  if (context_.options.dry_run) co_return;
+  co_await delete_all(DeleteKind::logged_model, report);
+  co_await delete_all(DeleteKind::run, report);
+  co_await delete_all(DeleteKind::experiment, report);
+  co_await ledger_->flush();
+}
+
+}  // namespace mlferry::engine

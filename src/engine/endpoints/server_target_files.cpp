@@ -1,0 +1,115 @@
+// Files of runs and logged models: uploaded through the server's artifact proxy, or into a local folder.
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/artifact_lister.hpp"
+#include "engine/endpoints/server_target.hpp"
+#include "engine/failure.hpp"
+#include "engine/local_artifacts.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+// MLmodel files hold ids and are small; a larger file of that name is not one.
+constexpr std::uint64_t most_mlmodel_bytes = 4u << 20;
+// A file whose size nobody knows is read into memory first, since an upload announces its length.
+constexpr std::size_t most_unsized_bytes = 64u << 20;
+
+bool is_mlmodel(std::string_view path) { return path == "MLmodel" || path.ends_with("/MLmodel"); }
+
+async::Task<std::unique_ptr<async::ByteReader>> open_text(std::shared_ptr<const std::string> text) {
+  co_return std::make_unique<async::MemoryReader>(*text);
+}
+
+async::OpenReader opener_of(std::string text) {
+  auto shared = std::make_shared<const std::string>(std::move(text));
+  return [shared] { return open_text(shared); };
+}
+
+std::string artifact_id(const FileOwner& owner, const std::string& path) { return owner.id + ":" + path; }
+
+}  // namespace
+
+void ServerTarget::report_gaps(const RecordBase& record, std::string_view id, std::string_view name) {
+  for (auto const& gap : record.gaps) {
+    context_.report.found(Kind::artifact);
+    context_.report.failed(Kind::artifact, std::string(id) + ":" + gap.path, std::string(name), "cannot be read: " + gap.reason);
+  }
+}
+
+void ServerTarget::report_unchanged_files(const RecordBase& record, Kind, std::string_view id, std::string_view name) {
+  context_.report.found(Kind::artifact, record.files.size());
+  context_.report.unchanged(Kind::artifact, record.files.size());
+  report_gaps(record, id, name);
+}
+
+// True when every file is in the destination.
+async::Task<bool> ServerTarget::put_files(Kind, FileOwner owner, Place place, const RecordBase& record, std::string name,
+                                          Source& source) {
+  context_.report.found(Kind::artifact, record.files.size());
+  report_gaps(record, owner.id, name);
+  bool all_there = true;
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    for (auto const& file : record.files) {
+      auto slot = co_await context_.transfers.acquire();
+      tasks.spawn(put_file_or_report(owner, place, file, name, source, std::move(slot), all_there));
+    }
+  };
+  co_await async::with_task_group(context_.executor, body);
+  co_return all_there;
+}
+
+async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name, Source& source,
+                                               async::Permit, bool& all_there) {
+  // Done already by a job that was killed later: the id of the owner names this very copy.
+  LedgerKey const key{Kind::artifact, file.path, place.id};
+  std::string const fingerprint = file.sha256 + ":" + (file.size ? std::to_string(*file.size) : "?");
+  auto const known = co_await ledger_->find(key);
+  if (known && known->done && known->fingerprint == fingerprint && !context_.options.full) {
+    context_.report.unchanged(Kind::artifact);
+    co_return;
+  }
+  auto const failure = co_await attempt(put_file(owner, place, file, source));
+  if (failure) {
+    all_there = false;
+    context_.report.failed(Kind::artifact, artifact_id(owner, file.path), name, *failure);
+    co_return;
+  }
+  co_await ledger_->put(key, {place.id, true, fingerprint, true, false, ""});
+  context_.report.copied(Kind::artifact, true);
+  context_.report.add_bytes(file.size.value_or(0));
+}
+
+async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry file, Source& source) {
+  auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
+  auto const root = proxied_path(place.uri);
+  if (!folder && !root) {
+    throw std::runtime_error("the destination keeps artifacts in " + place.uri +
+                             ", which mlferry cannot write to yet: it needs a server that proxies artifacts (mlflow-artifacts:)");
+  }
+  if (root && capabilities_.decodes_paths_twice) {
+    auto const reason = mlflow::unservable_reason(file.path);
+    if (!reason.empty()) throw std::runtime_error("the destination server cannot store this name: " + reason);
+  }
+  async::OpenReader open = [&source, owner, file] { return source.open_file(owner, file); };
+  std::uint64_t size = file.size.value_or(0);
+  async::Permit memory;
+  bool const rewrite = is_mlmodel(file.path) && file.size.value_or(0) <= most_mlmodel_bytes;
+  if (rewrite || !file.size) {
+    auto const limit = rewrite ? static_cast<std::size_t>(most_mlmodel_bytes) : most_unsized_bytes;
+    memory = co_await context_.memory.acquire(file.size.value_or(limit));
+    auto reader = co_await open();
+    auto text = co_await async::read_all(*reader, limit, "file " + file.path);
+    if (rewrite) text = replace_all(text, co_await replacements_for(text, nullptr));
+    size = text.size();
+    open = opener_of(std::move(text));
+  }
+  if (folder) {
+    auto reader = co_await open();
+    co_await write_local_file(context_.pool, *folder, file.path, *reader);
+  } else {
+    co_await client_.put_proxied(*root + "/" + file.path, std::move(open), size);
+  }
+}
+
+}  // namespace mlferry::engine

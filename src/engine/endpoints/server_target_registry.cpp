@@ -1,0 +1,388 @@
+// Registered models and their versions: exact numbers, one version after the other within a model.
+
+#include <algorithm>
+#include <map>
+
+#include "async/sleep.hpp"
+#include "engine/endpoints/markers.hpp"
+#include "engine/endpoints/server_target.hpp"
+#include "engine/endpoints/version_lister.hpp"
+#include "engine/endpoints/version_numbers.hpp"
+#include "engine/failure.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int create_attempts = 5;
+constexpr std::string_view no_stage = "None";
+
+std::string version_id(std::string_view name, std::int64_t number) {
+  return std::string(name) + "/" + std::to_string(number);
+}
+
+// The number that the server gave is not the one that was asked for.
+class WrongNumber : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+bool is_bucket(std::string_view source) {
+  auto const colon = source.find(':');
+  if (colon == std::string_view::npos) return false;
+  auto const scheme = source.substr(0, colon);
+  return scheme != "mlflow-artifacts" && scheme != "file" && scheme != "runs" && scheme != "models";
+}
+
+}  // namespace
+
+// Where the version's files are in the destination: the same place within the copy of its run or logged model.
+async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow::ModelVersion& version) {
+  MappedVersion mapped;
+  auto& out = mapped.version;
+  std::string const source(version.source());
+  std::string const source_run(version.run_id());
+  std::string const id = version_id(version.name(), version.number());
+  out.name = version.name();
+  out.description = version.description();
+  out.run_link = version.run_link();
+  out.tags = without_markers(version.tags());
+  if (context_.options.marker_tags) {
+    out.tags = with_markers(std::move(out.tags), source_server_, id,
+                            {{"creation_time", field_text(version.doc, "creation_timestamp")},
+                             {"last_update_time", field_text(version.doc, "last_updated_timestamp")},
+                             {"user_id", field_text(version.doc, "user_id")},
+                             {"run_id", source_run}});
+  }
+  std::optional<Place> run;
+  if (!source_run.empty()) run = co_await find_place(Kind::run, source_run);
+  out.run_id = run ? run->id : source_run;
+
+  auto const ids = find_ids(source);
+  if (!ids.logged_models.empty()) {
+    auto const model = co_await find_place(Kind::logged_model, ids.logged_models.front());
+    if (!model) {
+      mapped.failure = "its logged model " + ids.logged_models.front() + " was not copied";
+      co_return mapped;
+    }
+    auto const [below, moved] = move_uri(source, model->source_uri, model->uri);
+    out.source = below ? moved : replace_all(source, {{ids.logged_models.front(), model->id}});
+    out.model_id = model->id;
+    if (!run) out.run_id.clear();  // the server takes the model's source run
+    co_return mapped;
+  }
+  if (run) {
+    auto const [below, moved] = move_uri(source, run->source_uri, run->uri);
+    if (below) {
+      out.source = moved;
+      co_return mapped;
+    }
+    if (source.starts_with("runs:/")) {
+      out.source = replace_all(source, {{source_run, run->id}});
+      co_return mapped;
+    }
+  }
+  if (source.starts_with("models:/") || is_bucket(source)) {
+    out.source = source;
+    if (!run && !source_run.empty()) {
+      context_.report.loss(Kind::model_version, id, "", "its run " + source_run + " was not copied; the version keeps the old id");
+    }
+    if (is_bucket(source)) {
+      auto const models = co_await ledger_->deferred_for("version_model", id);
+      for (auto const& model : models) {
+        auto const place = co_await find_place(Kind::logged_model, model);
+        if (place) out.model_id = place->id;
+      }
+    }
+    co_return mapped;
+  }
+  mapped.failure = source_run.empty()
+                       ? "its files (" + source + ") belong to no run or logged model that could be copied"
+                       : "its files (" + source + ") lie outside of its run " + source_run + (run ? "" : ", which was not copied");
+  co_return mapped;
+}
+
+// Throws WrongNumber when the server gave another number; the wrong version is deleted again then.
+async::Task<> ServerTarget::create_version(mlflow::Client::NewModelVersion version, std::int64_t number) {
+  std::int64_t got = 0;
+  for (int i = 1; got == 0; ++i) {
+    bool unclear = false;
+    try {
+      auto const created = co_await client_.create_model_version(version);
+      got = created.number();
+    } catch (const http::TransportError& error) {
+      if (!error.outcome_unknown() || i == create_attempts) throw;
+      unclear = true;
+    }
+    if (unclear) {
+      co_await async::sleep_for(std::chrono::milliseconds(200 * i));
+      // Nobody else writes to this model: a version of the wanted number is the one whose answer was lost.
+      auto const there = co_await client_.get_model_version(version.name, number);
+      if (there) got = there->number();
+    }
+  }
+  if (got == number) co_return;
+  co_await client_.delete_model_version(version.name, got);
+  throw WrongNumber("the destination numbered it " + std::to_string(got) + " instead of " + std::to_string(number) +
+                    ": versions of this model were deleted there before, or somebody else is adding versions; it was removed again");
+}
+
+async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
+                                                bool& changed) {
+  std::string const name(wanted.name());
+  auto const number = wanted.number();
+  if (existing != nullptr) {
+    for (auto const& tag : without_markers(wanted.tags())) {
+      auto const tags = existing->tags();
+      auto const* value = mlflow::find_value(tags, tag.key);
+      if (value != nullptr && *value == tag.value) continue;
+      changed = true;
+      if (!context_.options.dry_run) co_await client_.set_model_version_tag(name, number, tag.key, tag.value);
+    }
+    if (existing->description() != wanted.description()) {
+      changed = true;
+      if (!context_.options.dry_run) co_await client_.update_model_version(name, number, std::string(wanted.description()));
+    }
+  }
+  auto const stage = wanted.stage().empty() ? no_stage : wanted.stage();
+  auto const now = existing == nullptr || existing->stage().empty() ? no_stage : existing->stage();
+  if (stage != now) {
+    changed = true;
+    if (!context_.options.dry_run) co_await client_.transition_stage(name, number, std::string(stage));
+  }
+}
+
+async::Task<> ServerTarget::delete_placeholders(std::string name) {
+  auto const model = co_await client_.get_registered_model(name);
+  if (!model) co_return;
+  auto const versions = co_await list_versions(client_, *model);
+  for (auto const& version : versions) {
+    if (version.source() == placeholder_source) co_await client_.delete_model_version(name, version.number());
+  }
+}
+
+async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing, bool& changed) {
+  using What = VersionStep::What;
+  std::string const name(record.model.name());
+  std::map<std::int64_t, const mlflow::ModelVersion*> source;
+  std::vector<std::int64_t> wanted;
+  for (auto const& item : record.versions) {
+    source[item.version.number()] = &item.version;
+    wanted.push_back(item.version.number());
+  }
+  auto const listed = co_await list_versions(client_, existing);
+  std::map<std::int64_t, const mlflow::ModelVersion*> there;
+  std::map<std::int64_t, Holder> present;
+  bool placeholders = false;
+  for (auto const& version : listed) {
+    there[version.number()] = &version;
+    auto const id = version_id(name, version.number());
+    auto holder = Holder::foreign;
+    if (version.source() == placeholder_source) {
+      holder = Holder::placeholder;
+      placeholders = true;
+    } else if (marked_source(version.tags(), source_server_) == id) {
+      holder = Holder::ours;
+    } else {
+      auto const entry = co_await ledger_->find({Kind::model_version, id, name});
+      if (entry && entry->done) holder = Holder::ours;
+    }
+    present[version.number()] = holder;
+  }
+  std::string blocked;  // why no later version of this model can get its number in this job
+  for (auto const& step : plan_versions(wanted, present)) {
+    auto const id = version_id(name, step.number);
+    if (step.what == What::placeholder) {
+      if (context_.options.dry_run || !blocked.empty()) continue;
+      mlflow::Client::NewModelVersion placeholder;
+      placeholder.name = name;
+      placeholder.source = placeholder_source;
+      auto const failure = co_await attempt(create_version(std::move(placeholder), step.number));
+      if (failure) blocked = "the gap at " + std::to_string(step.number) + " could not be filled: " + *failure;
+      placeholders = true;
+      continue;
+    }
+    auto const& version = *source.at(step.number);
+    if (step.what == What::conflict) {
+      context_.report.failed(Kind::model_version, id, name,
+                             present.at(step.number) == Holder::placeholder
+                                 ? "could not be created by an earlier job, and its number is used up since: delete the model in the destination and run again"
+                                 : "the destination has another version of this number");
+      continue;
+    }
+    if (step.what == What::lost) {
+      context_.report.failed(Kind::model_version, id, name,
+                             "its number is used up: a version of it was deleted in the destination");
+      continue;
+    }
+    if (step.what == What::update) {
+      bool updated = false;
+      auto const failure = co_await attempt(put_version_details(version, there.at(step.number), updated));
+      if (failure) {
+        context_.report.failed(Kind::model_version, id, name, *failure);
+      } else if (updated) {
+        context_.report.copied(Kind::model_version, false);
+      } else {
+        context_.report.unchanged(Kind::model_version);
+      }
+      changed = changed || updated;
+      continue;
+    }
+    changed = true;
+    if (context_.options.dry_run) {
+      context_.report.copied(Kind::model_version, true);
+      continue;
+    }
+    if (!blocked.empty()) {
+      context_.report.failed(Kind::model_version, id, name, "not tried, so that its number stays free: " + blocked);
+      continue;
+    }
+    auto mapped = co_await map_version(version);
+    std::string cause = mapped.failure;
+    if (cause.empty()) {
+      try {
+        co_await create_version(std::move(mapped.version), step.number);
+      } catch (const mlflow::ApiError& error) {
+        if (ends_the_job(std::current_exception())) throw;
+        cause = describe_failure(std::current_exception());
+        if (error.temporary() || error.status() >= 500) blocked = "version " + std::to_string(step.number) + ": " + cause;
+      } catch (const std::exception&) {
+        if (ends_the_job(std::current_exception())) throw;
+        cause = describe_failure(std::current_exception());
+        blocked = "version " + std::to_string(step.number) + ": " + cause;
+      }
+    }
+    if (!cause.empty()) {
+      // Refused for good: its number is kept, so that the later versions get theirs.
+      if (blocked.empty()) {
+        mlflow::Client::NewModelVersion placeholder;
+        placeholder.name = name;
+        placeholder.source = placeholder_source;
+        auto const failure = co_await attempt(create_version(std::move(placeholder), step.number));
+        if (failure) blocked = *failure;
+        placeholders = true;
+      }
+      context_.report.failed(Kind::model_version, id, name, cause);
+      continue;
+    }
+    co_await ledger_->put({Kind::model_version, id, name}, {std::to_string(step.number), true, "", true, false, ""});
+    bool ignored = false;
+    auto const failure = co_await attempt(put_version_details(version, nullptr, ignored));
+    if (failure) {
+      context_.report.failed(Kind::model_version, id, name, "created, but its stage could not be set: " + *failure);
+    } else {
+      context_.report.copied(Kind::model_version, true);
+      auto const status = version.status();
+      if (!status.empty() && status != "READY") {
+        context_.report.loss(Kind::model_version, id, name, "its status " + std::string(status) + " cannot be set: the copy is READY");
+      }
+    }
+  }
+  if (placeholders && !context_.options.dry_run) co_await delete_placeholders(name);
+}
+
+async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing, bool ours,
+                                        bool& changed) {
+  std::string const name(record.model.name());
+  std::map<std::string, std::string> now;
+  for (auto const& [alias, version] : existing.aliases()) now[alias] = version;
+  for (auto const& [alias, version] : record.model.aliases()) {
+    auto const found = now.find(alias);
+    if (found != now.end() && found->second == version) continue;
+    if (found != now.end() && !ours) {
+      context_.report.loss(Kind::registered_model, name, name,
+                           "alias '" + alias + "' stays at version " + found->second + " of the destination's own model");
+      continue;
+    }
+    changed = true;
+    if (!context_.options.dry_run) co_await client_.set_alias(name, alias, version);
+  }
+}
+
+// "models:/Name/3" or "models:/Name@alias" -> "Name"; "" for other sources, logged models among them.
+static std::string referred_model(std::string_view source) {
+  constexpr std::string_view scheme = "models:/";
+  if (!source.starts_with(scheme) || !find_ids(source).logged_models.empty()) return {};
+  source.remove_prefix(scheme.size());
+  return std::string(source.substr(0, source.find_first_of("/@")));
+}
+
+async::Task<bool> ServerTarget::must_wait(const RegisteredModelRecord& record) {
+  for (auto const& item : record.versions) {
+    auto const source = item.version.source();
+    auto const other = referred_model(source);
+    if (other.empty() || other == record.model.name()) continue;
+    auto const model = co_await client_.get_registered_model(other);
+    if (!model) co_return true;
+    auto const slash = source.rfind('/');
+    auto const number = std::atoll(std::string(source.substr(slash + 1)).c_str());
+    if (number <= 0) continue;
+    auto const version = co_await client_.get_model_version(other, number);
+    if (!version) co_return true;
+  }
+  co_return false;
+}
+
+async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord record, bool last_try) {
+  std::string const name(record.model.name());
+  if (!last_try && record.read_error.empty() && co_await must_wait(record)) co_return Outcome::waits;
+  context_.report.found(Kind::model_version, record.versions.size());
+  auto fail_versions = [&](const std::string& cause) {
+    for (auto const& version : record.versions) {
+      context_.report.failed(Kind::model_version, version_id(name, version.version.number()), name, cause);
+    }
+  };
+  if (!record.read_error.empty()) {
+    fail_versions("the list of versions could not be read");
+    throw std::runtime_error(record.read_error);
+  }
+  auto existing = co_await client_.get_registered_model(name);
+  bool const exists = existing.has_value();
+  bool changed = false;
+  bool ours = true;
+  if (!exists && context_.options.dry_run) {
+    for (std::size_t i = 0; i < record.versions.size(); ++i) context_.report.copied(Kind::model_version, true);
+    co_return Outcome::created;
+  }
+  std::optional<std::string> failure;
+  if (!exists) {
+    auto tags = without_markers(record.model.tags());
+    if (context_.options.marker_tags) {
+      tags = with_markers(std::move(tags), source_server_, name,
+                          {{"creation_time", field_text(record.model.doc, "creation_timestamp")},
+                           {"last_update_time", field_text(record.model.doc, "last_updated_timestamp")}});
+    }
+    failure = co_await attempt(client_.create_registered_model(name, std::string(record.model.description()), std::move(tags)));
+    existing = co_await client_.get_registered_model(name);
+    // A lost answer: the marker shows that the model is ours all the same.
+    if (failure && existing && marked_source(existing->tags(), source_server_) == name) failure.reset();
+    if (!failure && !existing) failure = "created, but not found afterwards";
+    if (!failure) {
+      co_await ledger_->put({Kind::registered_model, name, ""}, {name, true, record.fingerprint, true, false, ""});
+    }
+    if (failure) {
+      fail_versions("its model could not be created");
+      throw std::runtime_error(*failure);
+    }
+  } else {
+    auto const tags = existing->tags();
+    auto const entry = co_await ledger_->find({Kind::registered_model, name, ""});
+    ours = marked_source(tags, source_server_) == name || (entry && entry->done && !context_.options.marker_tags);
+    for (auto const& tag : without_markers(record.model.tags())) {
+      auto const* value = mlflow::find_value(tags, tag.key);
+      if (value != nullptr && (*value == tag.value || !ours)) continue;
+      changed = true;
+      if (!context_.options.dry_run) co_await client_.set_registered_model_tag(name, tag.key, tag.value);
+    }
+    if (existing->description() != record.model.description() && (ours || existing->description().empty())) {
+      changed = true;
+      if (!context_.options.dry_run) co_await client_.update_registered_model(name, std::string(record.model.description()));
+    }
+  }
+  co_await put_versions(record, *existing, changed);
+  co_await put_aliases(record, *existing, ours, changed);
+  if (!exists) co_return Outcome::created;
+  co_return changed ? Outcome::updated : Outcome::unchanged;
+}
+
+}  // namespace mlferry::engine

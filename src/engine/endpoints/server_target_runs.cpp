@@ -1,0 +1,281 @@
+// Runs: three requests and what their size needs, then the links whose other end comes later.
+
+#include <algorithm>
+
+#include "async/sleep.hpp"
+#include "async/task_group.hpp"
+#include "engine/endpoints/log_batches.hpp"
+#include "engine/endpoints/markers.hpp"
+#include "engine/endpoints/server_target.hpp"
+#include "engine/failure.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::string_view parent_tag = "mlflow.parentRunId";
+constexpr std::string_view history_tag = "mlflow.log-model.history";
+constexpr std::string_view name_tag = "mlflow.runName";
+// The server cuts longer values without a word (mlflow-rest 2.6).
+constexpr std::size_t most_param_characters = 6000;
+constexpr int create_attempts = 5;
+constexpr std::size_t links_a_page = 500;
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// Walks all points of all series in order.
+class PointCursor {
+ public:
+  explicit PointCursor(const std::vector<mlflow::MetricSeries>& history) : history_(history) {}
+  void take(std::size_t n, std::vector<mlflow::Client::BatchMetric>& out) {
+    out.clear();
+    while (out.size() < n && series_ < history_.size()) {
+      auto const& series = history_[series_];
+      if (point_ == series.points.size()) {
+        ++series_;
+        point_ = 0;
+        continue;
+      }
+      out.push_back({series.key, series.points[point_++], {}, {}, {}});
+    }
+  }
+
+ private:
+  const std::vector<mlflow::MetricSeries>& history_;
+  std::size_t series_ = 0;
+  std::size_t point_ = 0;
+};
+
+// Tags of `wanted` that `existing` lacks or holds with another value.
+mlflow::KeyValues missing_from(const mlflow::KeyValues& existing, mlflow::KeyValues wanted) {
+  std::erase_if(wanted, [&](const mlflow::KeyValue& tag) {
+    auto const* value = mlflow::find_value(existing, tag.key);
+    return value != nullptr && *value == tag.value;
+  });
+  return wanted;
+}
+
+}  // namespace
+
+async::Task<ServerTarget::MappedTags> ServerTarget::map_tags(const RunRecord& record, const Container& container) {
+  MappedTags mapped;
+  std::string const id(record.run.id());
+  for (auto& tag : without_markers(record.run.tags())) {
+    if (tag.key == parent_tag) {
+      auto const parent = co_await find_place(Kind::run, tag.value);
+      if (!parent) {
+        mapped.deferred.push_back({0, "parent", id, container.id, tag.value});
+        continue;
+      }
+      tag.value = parent->id;
+    } else if (tag.key == history_tag) {
+      std::vector<std::string> unknown;
+      auto replacements = co_await replacements_for(tag.value, &unknown);
+      // Its own id is not in the ledger yet, nor are its logged models, which come after all runs.
+      if (!unknown.empty() || tag.value.find(id) != std::string::npos) {
+        mapped.deferred.push_back({0, "history", id, container.id, tag.value});
+      }
+      tag.value = replace_all(tag.value, replacements);
+    } else if (tag.key == name_tag && tag.value != record.run.name() && !record.run.name().empty()) {
+      continue;  // the server refuses two names; the run's own wins
+    }
+    mapped.tags.push_back(std::move(tag));
+  }
+  if (context_.options.marker_tags) {
+    mapped.tags = with_markers(std::move(mapped.tags), source_server_, id,
+                               {{"artifact_uri", std::string(record.run.artifact_uri())}});
+  }
+  co_return mapped;
+}
+
+// runs/create makes a new run each time, so an unclear answer is cleared up by the marker before it is repeated.
+async::Task<mlflow::Run> ServerTarget::create_run(const RunRecord& record, const Container& container, mlflow::KeyValues tags) {
+  mlflow::Client::NewRun run;
+  run.experiment_id = container.id;
+  run.start_time = record.run.start_time().value_or(0);
+  run.user_id = record.run.user_id();
+  run.run_name = record.run.name();
+  run.tags = std::move(tags);
+  for (int i = 1;; ++i) {
+    std::string unclear;
+    try {
+      co_return co_await client_.create_run(run);
+    } catch (const http::TransportError& error) {
+      if (!error.outcome_unknown() || i == create_attempts) throw;
+      unclear = error.what();
+    }
+    auto const filter = marker_filter(source_server_, record.run.id());
+    if (!context_.options.marker_tags || filter.empty()) {
+      throw std::runtime_error("it is not known whether the server created it, and there is no marker to look for: " + unclear);
+    }
+    co_await async::sleep_for(std::chrono::milliseconds(200 * i));
+    auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, 2, "");
+    if (!page.items.empty()) co_return std::move(page.items.front());
+  }
+}
+
+// Repeating it changes nothing: the server lets equal params, rows and tags collapse.
+async::Task<> ServerTarget::fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags, mlflow::KeyValues params) {
+  std::size_t points = 0;
+  for (auto const& series : record.history) points += series.points.size();
+  PointCursor cursor(record.history);
+  std::vector<mlflow::Client::BatchMetric> metrics;
+  for (auto const& batch : plan_batches(params.size(), points, tags.size())) {
+    cursor.take(batch.metrics_to - batch.metrics_from, metrics);
+    co_await client_.log_batch(
+        id, metrics, std::span(params).subspan(batch.params_from, batch.params_to - batch.params_from),
+        std::span(tags).subspan(batch.tags_from, batch.tags_to - batch.tags_from));
+  }
+  std::string const status(record.run.status());
+  auto const end = record.run.end_time();
+  if (end || (!status.empty() && status != "RUNNING")) co_await client_.update_run(id, status, end);
+  if (!record.run.dataset_inputs().empty()) co_await client_.log_inputs(id, record.run.dataset_inputs(), {});
+}
+
+async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
+  std::string const source_id(record.run.id());
+  std::string const name(record.run.name());
+  if (record.unchanged) {
+    report_unchanged_files(record, Kind::run, source_id, name);
+    co_return Outcome::unchanged;
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto& container = container_of(record.run.experiment_id());
+  LedgerKey const key{Kind::run, source_id, container.id};
+  std::optional<LedgerEntry> entry;
+  if (!container.id.empty()) entry = co_await ledger_->find(key);
+  bool const exists = entry && entry->seen;
+  if (context_.options.dry_run) {
+    context_.report.found(Kind::artifact, record.files.size());
+    for (std::size_t i = 0; i < record.files.size(); ++i) context_.report.copied(Kind::artifact, true);
+    report_gaps(record, source_id, name);
+    co_return exists ? Outcome::updated : Outcome::created;
+  }
+  co_await ensure_writable(container);
+
+  auto mapped = co_await map_tags(record, container);
+  auto params = record.run.params();
+  Place place;
+  if (exists) {
+    auto const existing = co_await client_.get_run(entry->destination_id);
+    if (!existing) throw std::runtime_error("the copy " + entry->destination_id + " vanished from the destination during the job");
+    place = {entry->destination_id, std::string(record.run.artifact_uri()), std::string(existing->artifact_uri())};
+    if (existing->deleted()) co_await client_.restore_run(place.id);
+    auto const known = existing->params();
+    std::erase_if(params, [&](const mlflow::KeyValue& param) {
+      auto const* value = mlflow::find_value(known, param.key);
+      if (value != nullptr && *value != param.value) {
+        context_.report.loss(Kind::run, source_id, name, "param '" + param.key + "' has another value in the copy, and MLflow never changes one");
+      }
+      return value != nullptr;
+    });
+    mapped.tags = missing_from(existing->tags(), std::move(mapped.tags));
+  } else {
+    auto const created = co_await create_run(record, container, std::exchange(mapped.tags, {}));
+    place = {std::string(created.id()), std::string(record.run.artifact_uri()), std::string(created.artifact_uri())};
+    if (name.empty()) context_.report.loss(Kind::run, source_id, name, "it has no name; the server gave the copy one");
+  }
+  co_await ledger_->put(key, {place.id, false, "", true, false,
+                             mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
+  if (record.run.deleted() && !container.source_deleted) co_await ledger_->defer_delete(DeleteKind::run, place.id);
+  for (auto const& param : params) {
+    if (characters(param.value) > most_param_characters) {
+      context_.report.loss(Kind::run, source_id, name, "param '" + param.key + "' is cut to 6000 characters by the server");
+    }
+  }
+  co_await fill_run(record, place.id, std::move(mapped.tags), std::move(params));
+  for (auto& link : mapped.deferred) co_await ledger_->defer(std::move(link));
+  for (auto const& model : record.run.model_input_ids()) co_await ledger_->defer({0, "input", source_id, container.id, model});
+  for (auto const& [model, step] : record.run.model_outputs()) {
+    co_await ledger_->defer({0, "output", source_id, container.id, mlflow::to_json(json::object{{"model", model}, {"step", step}})});
+  }
+  bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source);
+  if (complete) co_await ledger_->set_done(key, record.fingerprint);
+  co_return exists ? Outcome::updated : Outcome::created;
+}
+
+async::Task<> ServerTarget::put_outputs(std::string run_id, std::string model_id, std::int64_t step) {
+  std::exception_ptr refused;
+  std::vector<std::pair<std::string, std::int64_t>> one;
+  one.emplace_back(model_id, step);
+  try {
+    co_await client_.log_outputs(run_id, std::move(one));
+  } catch (const mlflow::ApiError& error) {
+    if (error.status() != 400) throw;
+    refused = std::current_exception();
+  }
+  if (!refused) co_return;
+  // A repeat is refused too: it is fine when the link is there.
+  auto const run = co_await client_.get_run(run_id);
+  if (run) {
+    for (auto const& [model, at] : run->model_outputs()) {
+      if (model == model_id) co_return;
+    }
+  }
+  std::rethrow_exception(refused);
+}
+
+async::Task<> ServerTarget::put_link(DeferredLink link) {
+  auto const entry = co_await ledger_->find({Kind::run, link.owner, link.container});
+  auto const run = place_of(entry);
+  if (!run) co_return;  // its run failed in this job: it is reported, and the next job defers the link again
+  if (link.kind == "parent") {
+    auto const parent = co_await find_place(Kind::run, link.data);
+    if (!parent) context_.report.loss(Kind::run, link.owner, "", "its parent run " + link.data + " was not copied; the tag keeps the old id");
+    co_await client_.set_run_tag(run->id, std::string(parent_tag), parent ? parent->id : link.data);
+  } else if (link.kind == "history") {
+    auto const replacements = co_await replacements_for(link.data, nullptr);
+    co_await client_.set_run_tag(run->id, std::string(history_tag), replace_all(link.data, replacements));
+  } else if (link.kind == "input" || link.kind == "output") {
+    std::string model = link.data;
+    std::int64_t step = 0;
+    if (link.kind == "output") {
+      auto const data = mlflow::parse_json(link.data, "ledger link");
+      model = mlflow::get_string(data.as_object(), "model");
+      step = mlflow::get_int(data.as_object(), "step").value_or(0);
+    }
+    auto const place = co_await find_place(Kind::logged_model, model);
+    if (!place) context_.report.loss(Kind::run, link.owner, "", "its " + link.kind + " model " + model + " was not copied; the link keeps the old id");
+    auto const id = place ? place->id : model;
+    if (link.kind == "input") {
+      std::vector<std::string> ids;
+      ids.push_back(id);
+      co_await client_.log_inputs(run->id, {}, std::move(ids));
+    } else {
+      co_await put_outputs(run->id, id, step);
+    }
+  }
+  co_await ledger_->drop_deferred(link.row);
+}
+
+async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
+  async::Semaphore slots(context_.executor, context_.options.jobs);
+  auto one = [](ServerTarget& self, DeferredLink link, async::Permit) -> async::Task<> {
+    auto const owner = link.owner;
+    auto const what = link.kind;
+    auto const failure = co_await attempt(self.put_link(std::move(link)));
+    if (failure) self.context_.report.failed(Kind::run, owner, "", "copied, but its " + what + " link could not be written: " + *failure);
+  };
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    std::int64_t after = 0;
+    while (true) {
+      auto links = co_await ledger_->deferred(kind, after, links_a_page);
+      if (links.empty()) co_return;
+      after = links.back().row;
+      for (auto& link : links) {
+        auto slot = co_await slots.acquire();
+        tasks.spawn(one(*this, std::move(link), std::move(slot)));
+      }
+    }
+  };
+  co_await async::with_task_group(context_.executor, body);
+}
+
+async::Task<> ServerTarget::put_links() {
+  if (context_.options.dry_run) co_return;
+  for (auto const* kind : {"parent", "history", "input", "output"}) co_await put_links_of_kind(kind);
+}
+
+}  // namespace mlferry::engine

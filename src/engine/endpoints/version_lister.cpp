@@ -1,0 +1,53 @@
+#include "engine/endpoints/version_lister.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int versions_a_page = 1000;
+
+std::int64_t newest_number(const mlflow::RegisteredModel& model) {
+  std::int64_t newest = 0;
+  auto const* latest = mlflow::get_array(model.doc, "latest_versions");
+  for (auto const& value : latest == nullptr ? mlflow::json::array{} : *latest) {
+    if (auto const* version = value.if_object()) {
+      newest = std::max(newest, mlflow::get_int(*version, "version").value_or(0));
+    }
+  }
+  return newest;
+}
+
+}  // namespace
+
+async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client, mlflow::RegisteredModel model) {
+  std::string const name(model.name());
+  std::map<std::int64_t, mlflow::ModelVersion> versions;
+  if (auto const literal = mlflow::filter_literal(name)) {
+    std::string token;
+    do {
+      auto page = co_await client.search_model_versions("name=" + *literal, versions_a_page, token);
+      for (auto& version : page.items) {
+        if (version.name() == name) versions.try_emplace(version.number(), std::move(version));
+      }
+      token = page.items.empty() ? std::string() : page.next_token;
+    } while (!token.empty());
+  }
+  // A prompt-tagged version hides all versions of a model from the search, and a name with both quotes cannot be
+  // asked for (mlflow-rest 6.3, 6.4). latest_versions shows that there are some: then walk the numbers.
+  auto const newest = newest_number(model);
+  if (newest > 0 && !versions.contains(newest)) {
+    for (std::int64_t number = 1; number <= newest; ++number) {
+      if (versions.contains(number)) continue;
+      auto version = co_await client.get_model_version(name, number);
+      if (version) versions.try_emplace(number, std::move(*version));
+    }
+  }
+  std::vector<mlflow::ModelVersion> list;
+  for (auto& [number, version] : versions) list.push_back(std::move(version));
+  co_return list;
+}
+
+}  // namespace mlferry::engine

@@ -1,0 +1,36 @@
+#pragma once
+// Field by field: what is not equal between an original and its copy. Pure. Fields that the REST API cannot restore are not
+// looked at; neither are mlferry's own tags. Texts that hold ids of other objects come back apart, since they can
+// only be judged when all pairs are known.
+
+#include <string>
+#include <vector>
+
+#include "engine/records.hpp"
+
+namespace mlferry::engine {
+
+// `original`, with ids mapped, must equal `copy`.
+struct TextWithIds {
+  std::string field;
+  std::string original;
+  std::string copy;
+  bool unordered = false;  // lines in any order
+};
+
+struct Differences {
+  std::vector<std::string> fields;   // one sentence each
+  std::vector<TextWithIds> with_ids;
+};
+
+Differences differences(const ExperimentRecord& original, const ExperimentRecord& copy);
+Differences differences(const RunRecord& original, const RunRecord& copy);
+Differences differences(const LoggedModelRecord& original, const LoggedModelRecord& copy);
+// Without the versions.
+Differences differences(const RegisteredModelRecord& original, const RegisteredModelRecord& copy);
+Differences differences(const ModelVersionRecord& original, const ModelVersionRecord& copy);
+
+// Value for messages: quoted, one line, at most 80 characters.
+std::string quoted(std::string_view text);
+
+}  // namespace mlferry::engine

@@ -1,0 +1,110 @@
+#include "engine/records.hpp"
+
+#include <cmath>
+#include <string>
+
+namespace mlferry::engine {
+
+namespace {
+
+const json::object& part(const json::object& object, std::string_view key) {
+  auto const* found = mlflow::get_object(object, key);
+  if (found == nullptr) throw mlflow::JsonError("record has no object '" + std::string(key) + "'");
+  return *found;
+}
+
+json::value to_value(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+mlflow::MetricPoint to_point(const json::value& value, std::string_view key) {
+  auto const* row = value.if_array();
+  auto fail = [&]() -> mlflow::MetricPoint {
+    throw mlflow::JsonError("record: history of metric '" + std::string(key) + "' is not [value, timestamp, step]");
+  };
+  if (row == nullptr || row->size() != 3) return fail();
+  json::object const named{{"value", (*row)[0]}, {"timestamp", (*row)[1]}, {"step", (*row)[2]}};
+  auto const number = mlflow::get_double(named, "value");
+  auto const timestamp = mlflow::get_int(named, "timestamp");
+  auto const step = mlflow::get_int(named, "step");
+  if (!number || !timestamp || !step) return fail();
+  return {*number, *timestamp, *step};
+}
+
+}  // namespace
+
+json::object to_archive(const ExperimentRecord& record) { return {{"experiment", record.experiment.doc}}; }
+
+json::object to_archive(const RunRecord& record) {
+  json::object history;
+  for (auto const& series : record.history) {
+    json::array points;
+    points.reserve(series.points.size());
+    for (auto const& point : series.points) {
+      points.push_back(json::array{to_value(point.value), point.timestamp, point.step});
+    }
+    history[series.key] = std::move(points);
+  }
+  return {{"run", record.run.doc}, {"history", std::move(history)}};
+}
+
+json::object to_archive(const LoggedModelRecord& record) {
+  return {{"logged_model", record.model.doc}, {"deleted", record.deleted}};
+}
+
+json::object to_archive(const RegisteredModelRecord& record) { return {{"registered_model", record.model.doc}}; }
+
+json::object to_archive(const ModelVersionRecord& record) { return {{"model_version", record.version.doc}}; }
+
+void from_archive(const json::object& object, ExperimentRecord& record) {
+  record.experiment.doc = part(object, "experiment");
+}
+
+void from_archive(const json::object& object, RunRecord& record) {
+  record.run.doc = part(object, "run");
+  for (auto const& [key, value] : part(object, "history")) {
+    auto& series = record.history.emplace_back();
+    series.key = key;
+    auto const* points = value.if_array();
+    if (points == nullptr) throw mlflow::JsonError("record: history of metric '" + series.key + "' is not a list");
+    series.points.reserve(points->size());
+    for (auto const& point : *points) series.points.push_back(to_point(point, series.key));
+  }
+}
+
+void from_archive(const json::object& object, LoggedModelRecord& record) {
+  record.model.doc = part(object, "logged_model");
+  record.deleted = mlflow::get_bool(object, "deleted");
+}
+
+void from_archive(const json::object& object, RegisteredModelRecord& record) {
+  record.model.doc = part(object, "registered_model");
+}
+
+void from_archive(const json::object& object, ModelVersionRecord& record) {
+  record.version.doc = part(object, "model_version");
+}
+
+std::size_t footprint(const RunRecord& record) {
+  std::size_t bytes = 1024;
+  for (auto const& series : record.history) {
+    bytes += series.key.size() + 64 + series.points.size() * sizeof(mlflow::MetricPoint);
+  }
+  auto const items = [](const json::object& object, std::string_view key) {
+    auto const* list = mlflow::get_array(object, key);
+    std::size_t sum = 0;
+    if (list == nullptr) return sum;
+    for (auto const& value : *list) {
+      sum += 200;
+      if (auto const* item = value.if_object()) sum += mlflow::get_string(*item, "value").size();
+    }
+    return sum;
+  };
+  bytes += items(record.run.data(), "params") + items(record.run.data(), "tags") + items(record.run.data(), "metrics");
+  for (auto const& file : record.files) bytes += file.path.size() + 96;
+  return bytes;
+}
+
+}  // namespace mlferry::engine

@@ -1,0 +1,99 @@
+#pragma once
+// What travels from a Source to a Target: one record an object, whole but for the bytes of its files.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/semaphore.hpp"
+#include "engine/kinds.hpp"
+#include "protocol/mlflow/objects.hpp"
+
+namespace mlferry::engine {
+
+namespace json = boost::json;
+
+struct FileEntry {
+  std::string path;  // from the owner's artifact root
+  std::optional<std::uint64_t> size;
+  std::string sha256;  // hex; known only where the source keeps it
+};
+
+// A part of an object that the source cannot give, and why: reported, and kept in archives.
+struct Gap {
+  std::string path;
+  std::string reason;
+};
+
+// What every record shares.
+struct RecordBase {
+  // Of the listing that the record was made from: equal fingerprints, unchanged object.
+  std::string fingerprint;
+  // The target has this object with this fingerprint already, so the source did not read the rest.
+  bool unchanged = false;
+  // Reading failed: the object is to be reported as failed with this cause.
+  std::string read_error;
+  std::vector<FileEntry> files;
+  std::vector<Gap> gaps;
+  // Pays for the record's memory as long as any record of its page lives.
+  std::shared_ptr<async::Permit> memory;
+};
+
+struct ExperimentRecord : RecordBase {
+  mlflow::Experiment experiment;
+};
+
+struct RunRecord : RecordBase {
+  mlflow::Run run;  // with model inputs
+  std::vector<mlflow::MetricSeries> history;  // of every key of data.metrics, in that order
+};
+
+struct LoggedModelRecord : RecordBase {
+  mlflow::LoggedModel model;
+  bool deleted = false;
+};
+
+struct ModelVersionRecord : RecordBase {
+  mlflow::ModelVersion version;
+};
+
+struct RegisteredModelRecord : RecordBase {
+  mlflow::RegisteredModel model;
+  std::vector<ModelVersionRecord> versions;  // in number order
+};
+
+// Whose files: enough to open them at the source.
+struct FileOwner {
+  Kind kind = Kind::run;
+  std::string id;
+  std::string artifact_uri;
+  bool deleted = false;
+};
+
+inline FileOwner owner_of(const RunRecord& record) {
+  return {Kind::run, std::string(record.run.id()), std::string(record.run.artifact_uri()), record.run.deleted()};
+}
+inline FileOwner owner_of(const LoggedModelRecord& record) {
+  return {Kind::logged_model, std::string(record.model.id()), std::string(record.model.artifact_uri()), record.deleted};
+}
+
+// Archive form (kept there as JSON; FORMAT of the fields: docs/records.md). A run is
+// {"run": <MLflow's document>, "history": {key: [[value, timestamp, step], …]}}; the other kinds are their documents under
+// their kind's name. Reading throws mlflow::JsonError when a field has another shape.
+json::object to_archive(const ExperimentRecord& record);
+json::object to_archive(const RunRecord& record);
+json::object to_archive(const LoggedModelRecord& record);
+json::object to_archive(const RegisteredModelRecord& record);
+json::object to_archive(const ModelVersionRecord& record);
+void from_archive(const json::object& object, ExperimentRecord& record);
+void from_archive(const json::object& object, RunRecord& record);
+void from_archive(const json::object& object, LoggedModelRecord& record);
+void from_archive(const json::object& object, RegisteredModelRecord& record);
+void from_archive(const json::object& object, ModelVersionRecord& record);
+
+// Roughly how much memory a record holds.
+std::size_t footprint(const RunRecord& record);
+
+}  // namespace mlferry::engine

@@ -1,0 +1,109 @@
+#include "engine/report.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+namespace mlferry::engine {
+
+namespace json = boost::json;
+
+namespace {
+
+std::string_view severity_name(Severity severity) {
+  switch (severity) {
+    case Severity::failed:
+      return "failed";
+    case Severity::skipped:
+      return "skipped";
+    case Severity::difference:
+      return "difference";
+    case Severity::loss:
+      return "loss";
+  }
+  return "";
+}
+
+}  // namespace
+
+void Report::add(Finding finding) {
+  if (on_finding) on_finding(finding);
+  if (findings_.size() < max_findings) {
+    findings_.push_back(std::move(finding));
+  } else {
+    ++left_out_;
+  }
+}
+
+void Report::skipped(Kind kind, std::string id, std::string name, std::string reason) {
+  ++at(kind).skipped;
+  add({Severity::skipped, kind, std::move(id), std::move(name), std::move(reason)});
+}
+
+void Report::failed(Kind kind, std::string id, std::string name, std::string cause) {
+  ++at(kind).failed;
+  add({Severity::failed, kind, std::move(id), std::move(name), std::move(cause)});
+}
+
+void Report::loss(Kind kind, std::string id, std::string name, std::string what) {
+  add({Severity::loss, kind, std::move(id), std::move(name), std::move(what)});
+}
+
+void Report::different(Kind kind, std::string id, std::string name, std::vector<std::string> differences) {
+  ++at(kind).different;
+  for (auto& text : differences) add({Severity::difference, kind, id, name, std::move(text)});
+}
+
+std::uint64_t Report::total_failed() const {
+  std::uint64_t n = 0;
+  for (auto const& counts : counts_) n += counts.failed;
+  return n;
+}
+
+std::uint64_t Report::total_different() const {
+  std::uint64_t n = 0;
+  for (auto const& counts : counts_) n += counts.different;
+  return n;
+}
+
+std::uint64_t Report::total_created() const {
+  std::uint64_t n = 0;
+  for (auto const& counts : counts_) n += counts.created;
+  return n;
+}
+
+json::object Report::to_json() const {
+  json::object kinds;
+  for (auto const kind : all_kinds) {
+    auto const& c = counts(kind);
+    kinds[kind_name(kind)] = json::object{{"found", c.found},         {"copied", c.copied},
+                                          {"created", c.created},     {"skipped", c.skipped},
+                                          {"unchanged", unchanged_count(kind)},
+                                          {"failed", c.failed},       {"verified", c.verified},
+                                          {"different", c.different}};
+  }
+  json::array findings;
+  for (auto const& finding : findings_) {
+    findings.push_back(json::object{{"severity", severity_name(finding.severity)},
+                                    {"kind", kind_name(finding.kind)},
+                                    {"id", finding.id},
+                                    {"name", finding.name},
+                                    {"text", finding.text}});
+  }
+  json::object uncopied;
+  for (auto const& [kind, n] : not_copied) uncopied[kind] = n;
+  json::array sentences;
+  for (auto const& note : notes) sentences.emplace_back(note);
+  return json::object{{"schema", 1},
+                      {"source", source},
+                      {"target", target},
+                      {"dry_run", dry_run},
+                      {"seconds", seconds},
+                      {"bytes", bytes_},
+                      {"kinds", std::move(kinds)},
+                      {"not_copied", std::move(uncopied)},
+                      {"notes", std::move(sentences)},
+                      {"findings", std::move(findings)},
+                      {"findings_left_out", left_out_}};
+}
+
+}  // namespace mlferry::engine

@@ -1,0 +1,101 @@
+#pragma once
+// What a job did, object by object: found = copied + skipped + failed, always. The CLI prints it as a table
+// and writes it as JSON.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "engine/kinds.hpp"
+
+namespace mlferry::engine {
+
+struct Counts {
+  std::uint64_t found = 0;
+  std::uint64_t copied = 0;   // created or brought up to date
+  std::uint64_t created = 0;  // of the copied: new objects in the target
+  std::uint64_t skipped = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t verified = 0;   // compare: equal on both sides
+  std::uint64_t different = 0;  // compare: not equal, or on one side only
+  friend bool operator==(const Counts&, const Counts&) = default;
+};
+
+enum class Severity {
+  failed,      // the object is not (wholly) in the target
+  skipped,     // left out, with the reason
+  difference,  // compare: a field that is not equal
+  loss,        // copied, but this part of it the target's API cannot hold
+};
+
+struct Finding {
+  Severity severity;
+  Kind kind;
+  std::string id;    // in the source
+  std::string name;  // for people; may be empty
+  std::string text;
+};
+
+class Report {
+ public:
+  // Called for every finding as it comes, for logs and --json; may be empty.
+  std::function<void(const Finding&)> on_finding;
+
+  void found(Kind kind, std::uint64_t n = 1) { at(kind).found += n; }
+  void copied(Kind kind, bool created) {
+    ++at(kind).copied;
+    if (created) ++at(kind).created;
+  }
+  // Unchanged objects: skipped without a finding each.
+  void unchanged(Kind kind, std::uint64_t n = 1) {
+    at(kind).skipped += n;
+    unchanged_[static_cast<std::size_t>(kind)] += n;
+  }
+  void skipped(Kind kind, std::string id, std::string name, std::string reason);
+  void failed(Kind kind, std::string id, std::string name, std::string cause);
+  void loss(Kind kind, std::string id, std::string name, std::string what);
+  void verified(Kind kind) { ++at(kind).verified; }
+  void different(Kind kind, std::string id, std::string name, std::vector<std::string> differences);
+  void add_bytes(std::uint64_t n) { bytes_ += n; }
+
+  const Counts& counts(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
+  std::uint64_t unchanged_count(Kind kind) const { return unchanged_[static_cast<std::size_t>(kind)]; }
+  std::uint64_t total_failed() const;
+  std::uint64_t total_different() const;
+  std::uint64_t total_created() const;
+  std::uint64_t bytes() const { return bytes_; }
+  // The first `max_findings` of each severity; the counts go on.
+  const std::vector<Finding>& findings() const { return findings_; }
+  std::uint64_t findings_left_out() const { return left_out_; }
+
+  // Kinds that the source holds and that this version does not copy: "traces" -> 12. -1: cannot be counted there.
+  std::map<std::string, std::int64_t> not_copied;
+  // Plain sentences about the whole job ("run as an administrator: …").
+  std::vector<std::string> notes;
+  std::string source;
+  std::string target;
+  double seconds = 0;
+  bool dry_run = false;
+
+  // The document of --report; schema in docs/report.md.
+  boost::json::object to_json() const;
+
+  static constexpr std::size_t max_findings = 20'000;
+
+ private:
+  Counts& at(Kind kind) { return counts_[static_cast<std::size_t>(kind)]; }
+  void add(Finding finding);
+
+  std::array<Counts, kind_count> counts_{};
+  std::array<std::uint64_t, kind_count> unchanged_{};
+  std::vector<Finding> findings_;
+  std::uint64_t left_out_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace mlferry::engine

@@ -1,0 +1,36 @@
+#pragma once
+// SHA-256, in one go or piece by piece: the name of everything that is compared by content.
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mlferry::digest {
+
+using Sha256Bytes = std::array<unsigned char, 32>;
+
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+
+  void update(std::span<const std::byte> data);
+  void update(std::string_view text);
+  // The digest of all so far; then starts anew.
+  Sha256Bytes finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Lower-case hexadecimal.
+std::string to_hex(std::span<const unsigned char> bytes);
+std::string sha256_hex(std::string_view text);
+
+}  // namespace mlferry::digest

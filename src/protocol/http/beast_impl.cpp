@@ -1,0 +1,2 @@
+// The one place where Beast's separately compiled code is built.
+#include <boost/beast/src.hpp>

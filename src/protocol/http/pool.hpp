@@ -1,0 +1,35 @@
+#pragma once
+// Idle connections of one client. The one used last is taken first, so that the rest can grow old and go.
+
+#include <chrono>
+#include <deque>
+#include <memory>
+
+#include "protocol/http/connection.hpp"
+
+namespace mlferry::http {
+
+class Pool {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit Pool(std::size_t max_idle) : max_idle_(max_idle) {}
+
+  // A connection that has rested for at most `max_rest` and that the server has left alone, or null. Those
+  // found dead on the way are closed.
+  std::unique_ptr<Connection> take(Clock::time_point now, Clock::duration max_rest);
+  // Keeps the connection when it can be used again, else closes it; the oldest goes when there are too many.
+  void put(std::unique_ptr<Connection> connection, Clock::time_point now);
+  void clear() { idle_.clear(); }
+  std::size_t size() const { return idle_.size(); }
+
+ private:
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    Clock::time_point since;
+  };
+  std::size_t max_idle_;
+  std::deque<Idle> idle_;  // the newest at the back
+};
+
+}  // namespace mlferry::http

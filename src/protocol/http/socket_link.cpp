@@ -1,0 +1,63 @@
+#include "protocol/http/socket_link.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "protocol/http/error.hpp"
+
+namespace mlferry::http {
+
+namespace asio = boost::asio;
+
+void SocketLink::start_watch() {
+  watching_ = true;
+  paused_ = false;
+  moved();
+  arm();
+}
+
+void SocketLink::stop_watch() {
+  watching_ = false;
+  timer_.cancel();
+}
+
+void SocketLink::pause_watch(bool paused) {
+  paused_ = paused;
+  moved();
+}
+
+void SocketLink::arm() {
+  timer_.expires_at(last_ + limit_);
+  timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {
+    auto const link = weak.lock();
+    if (!link || failed || !link->watching_) return;
+    if (link->paused_) link->moved();
+    if (Clock::now() - link->last_ < link->limit_) return link->arm();
+    link->expired_ = true;
+    boost::system::error_code ignored;
+    link->socket.close(ignored);  // ends the waits with operation_aborted, which fail() translates
+  });
+}
+
+bool SocketLink::quiet() {
+  if (!socket.is_open() || expired_) return false;
+  char byte = 0;
+  auto const n = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void SocketLink::fail(const boost::system::error_code& error, const char* operation) const {
+  if (expired_) {
+    throw TransportError(Fault::timeout, false,
+                         "nothing moved for " + std::to_string(limit_.count()) + " ms (" + operation + ")");
+  }
+  if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+  throw TransportError(Fault::closed, false, std::string(operation) + " failed: " + error.message());
+}
+
+}  // namespace mlferry::http

@@ -1,0 +1,40 @@
+#include "storage/archive/compression.hpp"
+
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+namespace mlferry::archive {
+
+struct Compressor::State {
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  State() {
+    if (context == nullptr) throw std::bad_alloc();
+  }
+  ~State() { ZSTD_freeCCtx(context); }
+};
+
+Compressor::Compressor() : state_(std::make_unique<State>()) {}
+Compressor::~Compressor() = default;
+Compressor::Compressor(Compressor&&) noexcept = default;
+
+std::optional<std::size_t> Compressor::compress(std::span<const std::byte> in, std::span<std::byte> out,
+                                                int level) {
+  auto const size = ZSTD_compressCCtx(state_->context, out.data(), out.size(), in.data(), in.size(), level);
+  if (!ZSTD_isError(size)) return size;
+  if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall) return std::nullopt;
+  throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(size));
+}
+
+bool decompress(std::span<const std::byte> frame, std::span<std::byte> out) {
+  if (ZSTD_getFrameContentSize(frame.data(), frame.size()) != out.size()) return false;
+  auto const length = ZSTD_findFrameCompressedSize(frame.data(), frame.size());
+  if (ZSTD_isError(length) || length != frame.size()) return false;
+  auto const size = ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size());
+  return !ZSTD_isError(size) && size == out.size();
+}
+
+}  // namespace mlferry::archive

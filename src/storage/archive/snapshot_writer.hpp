@@ -1,0 +1,112 @@
+#pragma once
+// The inside of a SnapshotWriter. Three streams run into packs and catalog: big chunks, groups of small
+// chunks, and entries; each is bounded, and a failure of any ends the writer.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/semaphore.hpp"
+#include "async/task_group.hpp"
+#include "storage/archive/catalog_writer.hpp"
+#include "storage/archive/compression.hpp"
+#include "storage/archive/entry.hpp"
+#include "storage/archive/pack_set.hpp"
+#include "storage/archive/pack_writer.hpp"
+#include "storage/archive/snapshot_reader.hpp"
+
+namespace mlferry::archive {
+
+// Throws invalid_argument for keys that the format cannot hold.
+void check_key(const std::string& kind, const std::string& id, const std::string& path);
+
+class SnapshotWriterImpl final : public SnapshotWriter {
+ public:
+  struct Start {
+    std::shared_ptr<Context> context;
+    std::shared_ptr<void> lock;
+    std::string archive_id;
+    std::string source;
+    std::shared_ptr<SnapshotReader::Impl> base;  // or null
+    std::int64_t begun_ms = 0;                   // later than the creation of every snapshot that is there
+    PackSet packs;
+    std::string working_path;  // of the catalog while it is built; removed by the destructor
+    std::unique_ptr<CatalogWriter> catalog;
+  };
+  explicit SnapshotWriterImpl(Start start);
+  ~SnapshotWriterImpl() override;
+
+  async::Task<std::optional<ObjectRow>> previous(std::string kind, std::string id) override;
+  async::Task<std::vector<FileRow>> previous_files(std::string kind, std::string id) override;
+  async::Task<Kept> keep(std::string kind, std::string id) override;
+  async::Task<> put_object(ObjectRow row, json::object record) override;
+  async::Task<FileRow> put_file(std::string kind, std::string id, std::string path, async::ByteReader& reader,
+                                std::optional<std::uint64_t> expected_size) override;
+  async::Task<> put_gap(GapRow gap) override;
+  async::Task<SnapshotInfo> commit(json::object summary) override;
+
+ private:
+  // One call from outside: not after the end, not after a failure.
+  class Call {
+   public:
+    explicit Call(SnapshotWriterImpl& writer);
+    ~Call() { --writer_.calls_; }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    SnapshotWriterImpl& writer_;
+  };
+  struct Group {  // small chunks that will be one frame
+    std::vector<std::byte> bytes;
+    std::vector<Blob> blobs;
+  };
+  struct Entries {  // lines that will be one frame, and the catalog's rows for them
+    std::string text;
+    std::vector<CatalogInsert> rows;
+  };
+  struct Chunk {
+    Buffer bytes;
+    std::size_t size = 0;
+    Digest sha256{};
+    async::Permit permit;
+  };
+  struct FileState;
+
+  async::Task<> read_chunks(FileState& state, async::TaskGroup& stores);
+  bool take_known(const Digest& sha256);
+  async::Task<> store_chunk(std::unique_ptr<Chunk> chunk);
+  async::Task<> store_group(bool force);
+  async::Task<> store_entries(bool force);
+  async::Task<> flush_if_full();
+  bool entries_full() const;
+  std::string& entry_text();
+  void add_kept(const ObjectPlace& place, const std::vector<FilePlace>& files,
+                const std::vector<ChunkRef>& chunks, const std::vector<GapRow>& gaps);
+  FrameInsert kept_frame(const FrameRef& frame);
+  struct Compressed {
+    Encoding encoding = Encoding::raw;
+    Buffer buffer;  // empty when raw
+    std::span<const std::byte> bytes;
+    Digest sha256{};  // of the input, when asked for
+  };
+  async::Task<Compressed> compress(std::span<const std::byte> raw, bool hash);
+  void fail();
+
+  Start start_;
+  PackWriter data_;
+  PackWriter meta_;
+  async::Semaphore group_slots_;
+  async::Semaphore entries_turn_;
+  std::vector<Compressor> compressors_;  // idle ones
+  Group group_;
+  Entries entries_;
+  std::uint64_t entry_frames_ = 0;
+  std::vector<CatalogInsert> chunk_rows_;  // of chunks that are in packs
+  std::exception_ptr failure_;
+  std::size_t calls_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace mlferry::archive

@@ -1,0 +1,145 @@
+"""Servers and folders that the end-to-end tests share.
+
+Three real servers live through a session: `source` (seeded once, with both workloads), and `empty` and `other`
+(emptied for each test that asks). Everything lies in one temporary folder, in memory where there is room.
+"""
+
+import io
+import json
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import ferry  # noqa: E402
+import seed_classic  # noqa: E402
+import seed_hostile  # noqa: E402
+from compare import compare  # noqa: E402
+from servers import Server, template  # noqa: E402
+from snapshot import Snapshot  # noqa: E402
+
+
+def pytest_configure():
+    # So that an end from outside also stops the servers: fixtures are torn down for an exit, not for a signal.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--soak", action="store_true", help="long forms of the tests that repeat")
+    parser.addoption("--hostile-seed", type=int, default=1, help="variant of the hostile workload")
+
+
+def pytest_collection_modifyitems(items):
+    if not ferry.BINARY.exists() and any("test_compare" not in item.nodeid for item in items):
+        raise pytest.UsageError(f"{ferry.BINARY} is missing: run scripts/build")
+
+
+@pytest.fixture(scope="session")
+def soak(request):
+    return request.config.getoption("--soak")
+
+
+@pytest.fixture(scope="session")
+def place():
+    """The session's folder. Servers sync their database at each write, so memory makes them many times faster."""
+    memory = pathlib.Path("/dev/shm")
+    base = memory if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else None
+    with tempfile.TemporaryDirectory(prefix="mlferry-e2e-", dir=base) as folder:
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def fleet(place):
+    template()
+    servers = {name: Server(place / name) for name in ("source", "empty", "other")}
+    try:
+        for server in servers.values():
+            server.launch()
+        for server in servers.values():
+            server.wait()
+        yield servers
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def seeded(fleet, place, request):
+    """The source server with both workloads in it, and a folder (`seeded.golden`) to reset servers from."""
+    source = fleet["source"]
+    number = request.config.getoption("--hostile-seed")
+    seed_hostile.seed(source.url, number, local_root=str(source.folder / "local"))
+    seed_classic.seed(source.url, number)
+    source.golden = place / "golden"
+    Server(source.golden, clone_of=source.folder)
+    source.snapshot = Snapshot(source.url)
+    return source
+
+
+@pytest.fixture
+def source(seeded):
+    return seeded
+
+
+@pytest.fixture
+def changed_source(seeded):
+    """The source for a test that writes to it: read anew at each comparison, put back afterwards."""
+    kept, seeded.snapshot = seeded.snapshot, None
+    yield seeded
+    seeded.reset(like=seeded.golden)
+    seeded.snapshot = kept
+
+
+@pytest.fixture
+def empty(fleet):
+    return fleet["empty"].reset()
+
+
+@pytest.fixture
+def other(fleet):
+    return fleet["other"].reset()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return tmp_path / "archive"
+
+
+@pytest.fixture(scope="session")
+def exported(seeded, place):
+    """An archive of the source, made once. Tests must not write to it; copy it first."""
+    path = place / "exported"
+    ferry.must(ferry.export(seeded, path, report=place / "exported.json"))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path, monkeypatch):
+    """No job of one test finds the ledger of another."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def take_snapshot(server, contents=True):
+    """A snapshot; of the seeded source the one that was taken when it was seeded."""
+    kept = getattr(server, "snapshot", None)
+    return kept if kept is not None else Snapshot(server.url, contents=contents)
+
+
+def differences(source, destination, contents=True, same_ids=False):
+    """(number, summary, text) of the independent comparison. A server or a snapshot on either side."""
+    out = io.StringIO()
+    sides = [s if isinstance(s, Snapshot) else take_snapshot(s, contents) for s in (source, destination)]
+    return (*compare(*sides, same_ids=same_ids, out=out), out.getvalue())
+
+
+def assert_equal(source, destination, **keywords):
+    """The independent comparison finds nothing."""
+    total, summary, text = differences(source, destination, **keywords)
+    assert total == 0, f"{total} differences\n{text[:6000]}\n{json.dumps(summary, ensure_ascii=False)}"
+    return summary

@@ -1,0 +1,181 @@
+"""Real `mlflow server` processes for the tests: SQLite, proxied artifacts in a folder, a free loopback port.
+
+A database is migrated once into a template (see `template`) and copied for each server, which saves five
+seconds a start. A server ends with its process group, by the process id that was started here.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+START_SECONDS = 120
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def mlflow_program():
+    """The `mlflow` beside the Python that runs this."""
+    program = pathlib.Path(sys.executable).parent / "mlflow"
+    if not program.exists():
+        raise SystemExit(f"no mlflow beside {sys.executable}: run this with build/venv/bin/python")
+    return str(program)
+
+
+def environment(extra=None):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MLFERRY_"))}
+    # The job runner would be another process that polls; the tests need none. Usage reports go nowhere.
+    env.update(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true",
+               GIT_PYTHON_REFRESH="quiet", PYTHONWARNINGS="ignore")
+    env.update(extra or {})
+    return env
+
+
+def template():
+    """A migrated, empty database of the installed version, made once under build/."""
+    from importlib.metadata import version
+
+    folder = ROOT / "build" / "e2e"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"template-{version('mlflow')}.db"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            made = pathlib.Path(work) / "mlflow.db"
+            subprocess.run([mlflow_program(), "db", "upgrade", f"sqlite:///{made}"], env=environment(), check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            os.replace(made, path)
+    return path
+
+
+class Server:
+    """One server. `folder` holds mlflow.db, artifacts/ and log; `clone_of`: a stopped or idle server's folder
+    whose contents the new one begins with."""
+
+    def __init__(self, folder, clone_of=None, extra=(), env=None, workers=2):
+        self.folder = pathlib.Path(folder)
+        self.database = self.folder / "mlflow.db"
+        self.artifacts = self.folder / "artifacts"
+        self._extra, self._env, self._workers = list(extra), env, workers
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if clone_of is not None:
+            copy_database(pathlib.Path(clone_of) / "mlflow.db", self.database)
+            shutil.copytree(pathlib.Path(clone_of) / "artifacts", self.artifacts)
+        elif not self.database.exists():
+            shutil.copyfile(template(), self.database)
+        self.artifacts.mkdir(exist_ok=True)
+        self.process, self.port = None, free_port()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def reset(self, like=None):
+        """Makes a running, idle server empty (or equal to the server whose folder is `like`) in place: some
+        hundred times faster than a new process. SQLite's own backup writes under the server's connections."""
+        copy_database(template() if like is None else pathlib.Path(like) / "mlflow.db", self.database)
+        shutil.rmtree(self.artifacts)
+        if like is None:
+            self.artifacts.mkdir()
+        else:
+            shutil.copytree(pathlib.Path(like) / "artifacts", self.artifacts)
+        return self
+
+    def launch(self):
+        """Starts the process without waiting for it."""
+        command = [mlflow_program(), "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers",
+                   str(self._workers), "--backend-store-uri", f"sqlite:///{self.database}",
+                   "--artifacts-destination", str(self.artifacts), *self._extra]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(command, env=environment(self._env), cwd=self.folder, stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        return self
+
+    def wait(self):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"mlflow server ended at start, see {self.folder}/log:\n" + self.log_tail())
+            try:
+                with urllib.request.urlopen(self.url + "/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        return self
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"mlflow server not healthy after {START_SECONDS} s:\n" + self.log_tail())
+
+    def start(self):
+        return self.launch().wait()
+
+    def log_tail(self):
+        return (self.folder / "log").read_text(errors="replace")[-2000:]
+
+    def stop(self):
+        """Kills the process group and waits until it is gone. Nothing can tear: SQLite is transactional, and a
+        polite end takes uvicorn five seconds while clients keep connections."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        end = time.monotonic() + 10
+        while group_alive(self.process.pid) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def group_alive(group):
+    try:
+        os.killpg(group, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def copy_database(source, destination):
+    """A consistent copy, also while a server has it open (plain file copies miss what is in the WAL)."""
+    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as a, sqlite3.connect(destination) as b:
+        a.backup(b)
+    a.close()
+    b.close()
+
+
+def main():
+    """Serves one server until a signal: prints its URL. For use by hand and by scripts/demo."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", help="holds the database, the artifacts and the log; made if missing")
+    parser.add_argument("--clone-of", help="folder of a server to begin with")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Server(options.folder, clone_of=options.clone_of, workers=options.workers) as server:
+        print(server.url, flush=True)
+        server.process.wait()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass

@@ -1,0 +1,176 @@
+"""Everything that compare.py needs from one server, read over raw REST and held in memory.
+
+The calls are the plain ones (one run, one folder, one file at a time) wherever they are fast enough, so that a
+mistake in mlferry's batching cannot hide in the same batching here.
+"""
+
+import hashlib
+
+from rest import API3, AJAX2, Rest, RestError, bits, parallel, proxied, quote_path
+
+BULK_RUNS, BULK_ROWS = 100, 25000
+
+
+class Snapshot:
+    """experiments, runs (by id), logged models (by id), registered models (by name), versions (by (name, number))."""
+
+    def __init__(self, url, threads=8, contents=True, **login):
+        self.rest, self.threads, self.contents = Rest(url, **login), threads, contents
+        self.unreadable = []  # files that the server lists but does not send
+        self.dangling_models = set()  # ids that runs name and the server does not know
+        self.experiments = {e["experiment_id"]: e for e in self.rest.pages(
+            "POST", "experiments/search", "experiments", view_type="ALL", max_results=1000)}
+        self._read_runs()
+        self._read_logged_models()
+        self._read_registry()
+
+    # ---- runs -------------------------------------------------------------------------------------------------
+
+    def _read_runs(self):
+        ids = []
+        for experiment in self.experiments:
+            ids += [r["info"]["run_id"] for r in self.rest.pages(
+                "POST", "runs/search", "runs", experiment_ids=[experiment], run_view_type="ALL", max_results=1000)]
+        self.repeated_run_rows = len(ids) - len(set(ids))
+        ids = list(dict.fromkeys(ids))
+        self.runs = dict(zip(ids, parallel(lambda i: self.rest.get("runs/get", run_id=i)["run"], ids, self.threads)))
+        self._read_histories()
+        if self.contents:
+            found = parallel(self._run_files, self.runs.values(), self.threads)
+            self.run_files = dict(zip(self.runs, found))
+
+    def _read_histories(self):
+        by_key = {}
+        for run, doc in self.runs.items():
+            doc["history"] = {}
+            for metric in doc["data"].get("metrics", []):
+                by_key.setdefault(metric["key"], []).append(run)
+        work = [(key, runs[i:i + BULK_RUNS]) for key, runs in by_key.items() for i in range(0, len(runs), BULK_RUNS)]
+        parallel(lambda item: self._read_history(*item), work, self.threads)
+
+    def _read_history(self, key, runs):
+        rows = self.rest.get(AJAX2 + "metrics/get-history-bulk", run_id=runs, metric_key=key).get("metrics", [])
+        if len(rows) >= BULK_ROWS and len(runs) > 1:  # the server cut the answer without a word
+            for run in runs:
+                self._read_history(key, [run])
+            return
+        if len(rows) >= BULK_ROWS:
+            rows = self.rest.get("metrics/get-history", run_id=runs[0], metric_key=key).get("metrics", [])
+        for row in rows:
+            history = self.runs[row.get("run_id", runs[0])]["history"]
+            history.setdefault(key, []).append((int(row["timestamp"]), int(row.get("step", 0)), bits(row["value"])))
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    def _run_files(self, run):
+        info = run["info"]
+        prefix = proxied(info["artifact_uri"])
+
+        def fetch(path):
+            if prefix is not None:
+                return self.rest.get_file(f"{prefix}/{path}")
+            where = f"/get-artifact?run_id={info['run_id']}&path={quote_path(path).replace('/', '%2F')}"
+            status, data = self.rest.raw("GET", where)
+            if status != 200:
+                raise RestError("GET", where, status, data)
+            return data
+
+        return self._walk(f"run {info['run_id']}", lambda path: self.rest.get(
+            "artifacts/list", run_id=info["run_id"], **({"path": path} if path else {})), fetch)
+
+    def _model_files(self, model):
+        info = model["info"]
+        prefix = proxied(info["artifact_uri"])
+        if prefix is None:
+            return {}
+        if not model.get("deleted"):
+            return self._walk(f"model {info['model_id']}", lambda path: self.rest.get(
+                f"logged-models/{info['model_id']}/artifacts/directories", **({"artifact_directory_path": path} if path else {})),
+                lambda path: self.rest.get_file(f"{prefix}/{path}"))
+        # A deleted model's own calls are 404; the proxied tree, which names children by their last part, still works.
+
+        def listing(path):
+            where = f"{prefix}/{path}" if path else prefix
+            files = self.rest.get("/api/2.0/mlflow-artifacts/artifacts", path=where).get("files", [])
+            return {"files": [{**f, "path": f"{path}/{f['path']}" if path else f["path"]} for f in files]}
+
+        return self._walk(f"model {info['model_id']}", listing, lambda path: self.rest.get_file(f"{prefix}/{path}"))
+
+    def _walk(self, owner, listing, fetch):
+        """{path: (size, SHA-256, bytes of an MLmodel file or None)}"""
+        found, folders = {}, [""]
+        while folders:
+            for entry in listing(folders.pop()).get("files", []):
+                path = entry["path"]
+                if entry.get("is_dir"):
+                    folders.append(path)
+                    continue
+                try:
+                    data = fetch(path)
+                except RestError:
+                    self.unreadable.append(f"{owner}: {path!r}")
+                    continue
+                text = data if path.rsplit("/", 1)[-1] == "MLmodel" else None
+                found[path] = (int(entry.get("file_size", 0)), hashlib.sha256(data).hexdigest(), text)
+                if len(data) != found[path][0]:
+                    raise RuntimeError(f"{owner}: {path!r}: listed with {found[path][0]} bytes, sent {len(data)}")
+        return found
+
+    # ---- models -----------------------------------------------------------------------------------------------
+
+    def _read_logged_models(self):
+        self.models = {}
+        for experiment in self.experiments:
+            for model in self.rest.pages("POST", "logged-models/search", "models", experiment_ids=[experiment], max_results=100):
+                self.models[model["info"]["model_id"]] = model
+        # Deleted models are in no listing; the runs that name them are the only way to them.
+        named = {m["model_id"] for run in self.runs.values() for part, rows in (("inputs", "model_inputs"), ("outputs", "model_outputs"))
+                 for m in run.get(part, {}).get(rows, [])}
+        for model in sorted(named - set(self.models)):
+            try:
+                found = self.rest.get(f"logged-models/{model}", allow_deleted="true")["model"]
+                self.models[model] = {**found, "deleted": True}
+            except RestError as error:
+                if error.status != 404:
+                    raise
+                self.dangling_models.add(model)
+        if self.contents:
+            self.model_files = dict(zip(self.models, parallel(self._model_files, self.models.values(), self.threads)))
+
+    def _read_registry(self):
+        names = [m["name"] for m in self.rest.pages("GET", "registered-models/search", "registered_models", max_results=100)]
+        found = parallel(lambda n: self.rest.get("registered-models/get", name=n)["registered_model"], names, self.threads)
+        self.registered = dict(zip(names, found))
+        self.versions = {}
+        for version in self.rest.pages("GET", "model-versions/search", "model_versions", max_results=10000):
+            self.versions[version["name"], int(version["version"])] = version
+
+    # ---- counts -----------------------------------------------------------------------------------------------
+
+    def census(self):
+        runs, models = self.runs.values(), self.models.values()
+        locations = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": e}} for e in self.experiments]
+        traces = sum(1 for _ in self.rest.pages("POST", API3 + "traces/search", "traces", locations=locations, max_results=500))
+        prompts = sum(1 for _ in self.rest.pages("GET", "registered-models/search", "registered_models", max_results=100,
+                                                 filter="tags.`mlflow.prompt.is_prompt` = 'true'"))
+        counts = {
+            "experiments": len(self.experiments),
+            "deleted experiments": sum(e["lifecycle_stage"] == "deleted" for e in self.experiments.values()),
+            "runs": len(runs),
+            "deleted runs": sum(r["info"]["lifecycle_stage"] == "deleted" for r in runs),
+            "params": sum(len(r["data"].get("params", [])) for r in runs),
+            "tags": sum(len(r["data"].get("tags", [])) for r in runs),
+            "metrics": sum(len(r["history"]) for r in runs),
+            "metric points": sum(len(h) for r in runs for h in r["history"].values()),
+            "dataset inputs": sum(len(r.get("inputs", {}).get("dataset_inputs", [])) for r in runs),
+            "logged models": len(models),
+            "deleted logged models": sum(bool(m.get("deleted")) for m in models),
+            "registered models": len(self.registered),
+            "model versions": len(self.versions),
+            "prompts": prompts,
+            "traces": traces,
+        }
+        if self.contents:
+            files = [f for group in (self.run_files, self.model_files) for found in group.values() for f in found.values()]
+            counts.update({"files": len(files), "bytes": sum(f[0] for f in files), "unreadable files": len(self.unreadable)})
+        return counts

@@ -1,0 +1,227 @@
+"""The promises of the architecture, each as a test on real servers with the hostile and the classic workload."""
+
+import json
+import os
+import random
+
+import ferry
+from conftest import assert_equal, differences, take_snapshot
+from ferry import must
+from proxies import Recorder
+from rest import Rest, parallel
+
+KINDS = ("experiment", "run", "logged_model", "registered_model", "model_version", "artifact")
+RSS_LIMIT_KIB = 300 * 1024
+
+
+def created(report):
+    return {kind: counts["created"] for kind, counts in report["kinds"].items() if counts["created"]}
+
+
+def assert_adds_up(report):
+    for kind, counts in report["kinds"].items():
+        assert counts["found"] == counts["copied"] + counts["skipped"] + counts["failed"], (kind, counts)
+
+
+def assert_reports_everything(report, snapshot):
+    census = snapshot.census()
+    assert_adds_up(report)
+    found = {kind: report["kinds"][kind]["found"] for kind in KINDS}
+    assert found == {"experiment": census["experiments"], "run": census["runs"], "logged_model": census["logged models"],
+                     "registered_model": census["registered models"], "model_version": census["model versions"],
+                     "artifact": census["files"]}
+    assert report["not_copied"]["traces"] == census["traces"] > 0
+    assert report["not_copied"]["prompts"] == census["prompts"] > 0
+
+
+def test_promise_complete(source, exported, place, empty, tmp_path):
+    """What the reports of export, import and copy list is what the server holds, by an independent count."""
+    snapshot = take_snapshot(source)
+    assert_reports_everything(json.loads((place / "exported.json").read_text()), snapshot)
+    result = must(ferry.copy(source, empty, report=tmp_path / "copy.json"))
+    assert_reports_everything(result.report, snapshot)
+    assert all(counts["failed"] == 0 for counts in result.report["kinds"].values())
+    assert "traces" in result.text, "the table does not name what is not copied"
+
+
+def test_unservable_files_are_reported(changed_source, empty, tmp_path):
+    """Files that no endpoint can send: each is named, the run's other files arrive, and the exit code says 3."""
+    import seed_hostile
+
+    snapshot = take_snapshot(changed_source)
+    run = next(i for i, r in snapshot.runs.items() if r["info"]["run_name"] == "deleted run")
+    names = seed_hostile.add_unservable_files(changed_source.artifacts, Rest(changed_source.url), run)
+    result = ferry.copy(changed_source, empty, report=tmp_path / "report.json")
+    assert result.code == 3, result.text[-2000:]
+    assert_adds_up(result.report)
+    assert result.report["kinds"]["artifact"]["failed"] == len(names)
+    texts = json.dumps([f for f in result.report["findings"] if f["severity"] == "failed"], ensure_ascii=False)
+    for name in names:
+        assert json.dumps(name)[1:-1] in texts or name in texts, name
+    assert_equal(changed_source, empty)
+
+
+def test_promise_faithful(source, exported, empty, other):
+    """Server to archive to server, and server to server: the independent comparison finds no difference."""
+    must(ferry.import_(exported, empty))
+    summary = assert_equal(source, empty)
+    assert summary["compared"]["run"] > 100 and summary["compared"]["version"] > 50
+    must(ferry.copy(source, other))
+    assert_equal(source, other)
+    # A copy of the copy, through an archive made from it, is still the original.
+    must(ferry.copy(other, empty.reset(), env={"XDG_STATE_HOME": str(empty.folder / "second")}))
+    assert_equal(other, empty)
+
+
+def test_promise_idempotent(source, exported, empty, archive, tmp_path):
+    """A second import and a second export change nothing, also after the ledger is lost."""
+    first = must(ferry.import_(exported, empty, "--state-dir", tmp_path / "one", report=tmp_path / "1.json"))
+    assert created(first.report)["run"] == first.report["kinds"]["run"]["found"]
+    for state in ("one", "lost"):
+        again = must(ferry.import_(exported, empty, "--state-dir", tmp_path / state, report=tmp_path / "2.json"))
+        assert created(again.report) == {}, f"state folder {state!r}"
+    assert_equal(source, empty)
+    # The second backup of an unchanged server stores (nearly) nothing and is as good as the first.
+    must(ferry.export(source, archive))
+    size = tree_size(archive)
+    second = must(ferry.export(source, archive, report=tmp_path / "3.json"))
+    assert created(second.report) == {}
+    assert second.report["kinds"]["run"]["unchanged"] == second.report["kinds"]["run"]["found"]
+    assert tree_size(archive) - size < size / 2
+    assert must(ferry.ferry("snapshots", "--archive", archive)).out.count("Z") >= 2
+    must(ferry.ferry("check", "--archive", archive, "--read-data"))
+    must(ferry.import_(archive, empty.reset(), "--state-dir", tmp_path / "three"))
+    assert_equal(source, empty)
+
+
+def tree_size(folder):
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+
+
+def test_changes_are_carried_over(changed_source, empty, archive, tmp_path):
+    """After changes on the source the same two commands bring the destination up to date."""
+    must(ferry.export(changed_source, archive))
+    must(ferry.import_(archive, empty))
+    rest, snapshot = Rest(changed_source.url), take_snapshot(changed_source)
+    run = next(r for r in snapshot.runs.values() if r["info"]["run_name"] == "many params")["info"]
+    rest.post("runs/log-batch", run_id=run["run_id"], params=[{"key": "added", "value": "later"}],
+              metrics=[{"key": "added", "value": 1.25, "timestamp": 5, "step": 1}], tags=[{"key": "added", "value": "tag"}])
+    rest.put_file(run["artifact_uri"].partition(":/")[2].lstrip("/") + "/later.txt", b"later")
+    made = rest.post("runs/create", experiment_id=run["experiment_id"], run_name="made later", start_time=7)["run"]["info"]
+    rest.post("runs/update", run_id=made["run_id"], status="FINISHED", end_time=8)
+    rest.post("model-versions/create", name="no versions", source="s3://bucket/later")
+    rest.post("registered-models/alias", name="no versions", alias="new", version="1")
+    must(ferry.export(changed_source, archive))
+    result = must(ferry.import_(archive, empty, report=tmp_path / "report.json"))
+    assert created(result.report)["run"] == 1 and created(result.report)["model_version"] == 1
+    assert_equal(changed_source, empty)
+
+
+def test_promise_crash_safe(source, exported, empty, archive, soak):
+    """kill -9 at random moments of export, import and copy, then the same command again: equal, no duplicates."""
+    rng = random.Random()
+    seconds = must(ferry.export(source, archive.with_name("timing"))).seconds
+    killed = 0
+    for _ in range(20 if soak else 3):
+        killed += ferry.ferry_killed(rng.uniform(0.02, 0.95) * seconds, "export-all", "--src-mlflow-uri", source.url,
+                                     "--archive", archive, "--no-progress")
+    must(ferry.export(source, archive))
+    must(ferry.ferry("check", "--archive", archive, "--read-data"))
+    seconds = must(ferry.import_(archive, empty, "--state-dir", archive.with_name("timing state"))).seconds
+    assert_equal(source, empty)
+    for i in range(20 if soak else 3):
+        if i == 0 or soak:
+            empty.reset()
+        arguments = ("import-all", "--archive", archive, "--dst-mlflow-uri", empty.url) if i % 2 == 0 else \
+                    ("copy-all", "--src-mlflow-uri", source.url, "--dst-mlflow-uri", empty.url)
+        delay = rng.uniform(0.02, 0.95) * seconds
+        killed += ferry.ferry_killed(delay, *arguments, "--no-progress")
+        if soak:
+            must(ferry.ferry(*arguments, "--no-progress"))
+            total, _, text = differences(source, empty, contents=i % 5 == 0)
+            assert total == 0, f"killed after {delay:.3f} s: {arguments}\n{text[:4000]}"
+    must(ferry.import_(archive, empty))
+    assert_equal(source, empty)
+    assert killed > 0, "nothing was killed: the test shows nothing"
+
+
+def seed_versions(rest, models, versions, seed):
+    """Models with gaps everywhere; each version says its number in its description. Returns {(name, number)}."""
+    def one(i):
+        rng, name = random.Random(seed * 1000 + i), f"numbers {seed} {i}"
+        rest.post("registered-models/create", name=name)
+        run = rest.post("runs/create", experiment_id="0", run_name=name, start_time=i)["run"]["info"]
+        for n in range(1, versions + 1):
+            how = {"source": run["artifact_uri"] + "/model", "run_id": run["run_id"]} if n % 2 else {"source": f"s3://bucket/{n}"}
+            rest.post("model-versions/create", name=name, description=f"number {n}", **how)
+        left = sorted(rng.sample(range(1, versions + 1), rng.randrange(1, versions)))
+        for n in set(range(1, versions + 1)) - set(left):
+            rest.delete("model-versions/delete", name=name, version=str(n))
+        rest.post("registered-models/alias", name=name, alias="last", version=str(left[-1]))
+        return {(name, n) for n in left}
+
+    return set().union(*parallel(one, range(models), 4))
+
+
+def test_promise_exact_version_numbers(other, empty, archive, soak):
+    """With 64 jobs at once every version has its number, gaps included, and its own description."""
+    for repeat in range(10 if soak else 2):
+        wanted = seed_versions(Rest(other.reset().url), 20 if soak else 12, 15, repeat)
+        if repeat % 2:
+            must(ferry.copy(other, empty.reset(), "--jobs", 64))
+        else:
+            must(ferry.export(other, archive, "--jobs", 64))
+            must(ferry.import_(archive, empty.reset(), "--jobs", 64))
+        versions = take_snapshot(empty, contents=False).versions
+        assert set(versions) == wanted
+        assert all(v["description"] == f"number {n}" for (_, n), v in versions.items())
+        assert_equal(other, empty)
+
+
+def seed_plain_runs(rest, runs, keys=5, points=10):
+    """`runs` runs in one experiment with `keys` metrics of `points` points."""
+    experiment = rest.post("experiments/create", name="plain runs")["experiment_id"]
+
+    def one(i):
+        run = rest.post("runs/create", experiment_id=experiment, run_name=f"r{i}", start_time=1000 + i)["run"]["info"]["run_id"]
+        rest.post("runs/log-batch", run_id=run, params=[{"key": "p", "value": str(i)}], metrics=[
+            {"key": f"m{k}", "value": i + p / 7, "timestamp": p, "step": p} for k in range(keys) for p in range(points)])
+        rest.post("runs/update", run_id=run, status="FINISHED", end_time=5000 + i)
+
+    parallel(one, range(runs), 4)
+
+
+def test_promise_server_bound(other, empty, archive, tmp_path):
+    """Few requests: 1 page of runs, 1 history request for 100 runs and a key, 1 listing request for 10 runs; 3 requests a
+    written run. And memory stays under its limit while files larger than it pass."""
+    runs, keys = 200, 5
+    seed_plain_runs(Rest(other.url), runs, keys)
+    with Recorder(other.url) as proxy:
+        must(ferry.ferry("export-all", "--src-mlflow-uri", proxy.url, "--archive", archive, "--no-progress"))
+    least = 1 + keys * runs // 100 + runs // 10
+    assert least <= len(proxy.requests) <= least + 40, counted(proxy)
+    with Recorder(empty.url) as proxy:
+        must(ferry.ferry("import-all", "--archive", archive, "--dst-mlflow-uri", proxy.url, "--no-progress"))
+    assert 3 * runs <= len(proxy.requests) <= 3 * runs + 60, counted(proxy)
+    rest = Rest(other.reset().url)
+    uri = rest.post("runs/create", experiment_id="0", start_time=1, run_name="files")["run"]["info"]["artifact_uri"]
+    block = os.urandom(1 << 20)
+    for i in range(8):
+        rest.put_file(f"{uri.partition(':/')[2].lstrip('/')}/{i}.bin", bytes([i]) + block * 16)
+    for arguments in (("export-all", "--src-mlflow-uri", other.url, "--archive", tmp_path / "big"),
+                      ("import-all", "--archive", tmp_path / "big", "--dst-mlflow-uri", empty.reset().url)):
+        assert peak_kib(*arguments, "--max-memory", "64M") < 160 * 1024
+        assert peak_kib(*arguments) < RSS_LIMIT_KIB
+
+
+def counted(proxy):
+    """Requests by their path without ids, for a message."""
+    counts = {}
+    for method, path in proxy.requests:
+        key = f"{method} {path.split('?')[0]}"
+        counts[key] = counts.get(key, 0) + 1
+    return sorted(counts.items(), key=lambda item: -item[1])[:20]
+
+
+def peak_kib(*arguments):
+    return ferry.measured(*ferry.command(*arguments, "--no-progress"), timeout=ferry.TIMEOUT).peak_kib
