@@ -12,9 +12,11 @@ namespace mlferry::cli {
 namespace {
 
 constexpr const char* description =
-    "Moves whole MLflow tracking servers: back up, restore, copy, verify. Losing nothing, as fast as the server can answer.";
+    "Moves whole MLflow tracking servers: back up, restore, copy, verify. Losing nothing, as fast as the "
+    "server can answer.";
 constexpr const char* footer =
-    "Exit codes: 0 all done, 1 other error, 2 usage, 3 some objects failed, 4 unreachable or not found, 5 temporary,\n"
+    "Exit codes: 0 all done, 1 other error, 2 usage, 3 some objects failed, 4 unreachable or not found, 5 "
+    "temporary,\n"
     "11 locked, 12 authentication, 20 verification mismatch, 130 interrupted.";
 
 }  // namespace

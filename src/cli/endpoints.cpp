@@ -18,7 +18,8 @@ void write_report_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text << '\n';
   file.close();
-  if (!file) throw std::runtime_error("cannot write the report to " + path + ": is the folder there and writable?");
+  if (!file)
+    throw std::runtime_error("cannot write the report to " + path + ": is the folder there and writable?");
 }
 
 void print_report(Runtime& runtime, TableKind kind) {
@@ -37,17 +38,21 @@ void print_report(Runtime& runtime, TableKind kind) {
 }  // namespace
 
 void add_archive_option(CLI::App& app, ArchiveOptions& options, bool required) {
-  auto* option = app.add_option("--archive", options.place, "Folder of the archive")->envname("MLFERRY_ARCHIVE");
+  auto* option =
+      app.add_option("--archive", options.place, "Folder of the archive")->envname("MLFERRY_ARCHIVE");
   if (required) option->required();
 }
 
 void add_snapshot_option(CLI::App& app, ArchiveOptions& options) {
   app.add_option("--snapshot", options.snapshot, "Snapshot: an id, the beginning of one, or 'latest'")
-      ->envname("MLFERRY_SNAPSHOT")->capture_default_str();
+      ->envname("MLFERRY_SNAPSHOT")
+      ->capture_default_str();
 }
 
 ServerEnd::ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server)
-    : http(runtime.executor(), client_options(options, side, only_server, runtime.options(), process_environment()), &runtime.new_limiter()),
+    : http(runtime.executor(),
+           client_options(options, side, only_server, runtime.options(), process_environment()),
+           &runtime.new_limiter()),
       client(http),
       local_artifacts(options.local_artifacts || is_this_machine(http.base_url())),
       name(options.name) {}
@@ -58,8 +63,9 @@ std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOp
   }
   archive::Options settings;
   settings.compression_level = options.compression;
-  return std::make_unique<archive::Archive>(runtime.executor(), runtime.pool(), runtime.memory(),
-                                            std::make_shared<backend::FolderBackend>(runtime.pool(), options.place), settings);
+  return std::make_unique<archive::Archive>(
+      runtime.executor(), runtime.pool(), runtime.memory(),
+      std::make_shared<backend::FolderBackend>(runtime.pool(), options.place), settings);
 }
 
 ExitCode finish_transfer(Runtime& runtime) {

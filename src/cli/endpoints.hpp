@@ -16,7 +16,7 @@
 namespace mlferry::cli {
 
 struct ArchiveOptions {
-  std::string place;             // --archive: a folder
+  std::string place;  // --archive: a folder
   std::string snapshot = "latest";
   int compression = 1;
 };

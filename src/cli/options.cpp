@@ -40,7 +40,8 @@ std::optional<std::uint64_t> parse_jobs(const std::string& text) {
   if (text == "auto") return 0;
   std::uint64_t number = 0;
   auto const [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || rest != text.data() + text.size() || number < 1 || number > 1024) return std::nullopt;
+  if (error != std::errc() || rest != text.data() + text.size() || number < 1 || number > 1024)
+    return std::nullopt;
   return number;
 }
 
@@ -49,37 +50,65 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
     auto const bytes = parse_size(text);
     return bytes && *bytes >= (64u << 20);
   });
-  auto const jobs = check("'auto' or a number from 1 to 1024", [](const std::string& text) { return parse_jobs(text).has_value(); });
-  app.add_option("-j,--jobs", options.jobs, "Requests in flight at each server: a number, or 'auto' to adapt to it")
-      ->envname("MLFERRY_JOBS")->check(jobs)->capture_default_str();
+  auto const jobs = check("'auto' or a number from 1 to 1024",
+                          [](const std::string& text) { return parse_jobs(text).has_value(); });
+  app.add_option("-j,--jobs", options.jobs,
+                 "Requests in flight at each server: a number, or 'auto' to adapt to it")
+      ->envname("MLFERRY_JOBS")
+      ->check(jobs)
+      ->capture_default_str();
   app.add_option("--transfers", options.transfers, "Files in flight")
-      ->envname("MLFERRY_TRANSFERS")->check(CLI::Range(1, 256))->capture_default_str();
+      ->envname("MLFERRY_TRANSFERS")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app.add_option("--max-memory", options.max_memory, "Memory that the process may use for data")
-      ->envname("MLFERRY_MAX_MEMORY")->check(size)->capture_default_str();
+      ->envname("MLFERRY_MAX_MEMORY")
+      ->check(size)
+      ->capture_default_str();
   app.add_option("--tpslimit", options.tpslimit, "Most requests a second to each server; 0: no limit")
-      ->envname("MLFERRY_TPSLIMIT")->check(CLI::NonNegativeNumber)->capture_default_str();
+      ->envname("MLFERRY_TPSLIMIT")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--retries", options.retries, "Attempts for one request, in all")
-      ->envname("MLFERRY_RETRIES")->check(CLI::Range(1, 100))->capture_default_str();
-  app.add_option("--timeout", options.timeout_seconds, "Seconds without one byte moving after which a connection is given up")
-      ->envname("MLFERRY_TIMEOUT")->check(CLI::Range(0.1, 86400.0))->capture_default_str();
+      ->envname("MLFERRY_RETRIES")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_option("--timeout", options.timeout_seconds,
+                 "Seconds without one byte moving after which a connection is given up")
+      ->envname("MLFERRY_TIMEOUT")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
   app.add_flag("-n,--dry-run", options.dry_run, "Read and decide, write nothing")->envname("MLFERRY_DRY_RUN");
-  app.add_flag("--json", options.json, "JSON lines on stdout: findings as they come, the report at the end")->envname("MLFERRY_JSON");
-  app.add_option("--report", options.report_file, "Write the report to this file as JSON")->envname("MLFERRY_REPORT");
-  app.add_flag("--no-progress", options.no_progress, "No progress view or progress lines")->envname("MLFERRY_NO_PROGRESS");
-  app.add_flag("--fail-fast", options.fail_fast, "End the job at the first object that fails")->envname("MLFERRY_FAIL_FAST");
-  app.add_flag("--full", options.full, "Read everything again, also what seems unchanged since the last time")->envname("MLFERRY_FULL");
+  app.add_flag("--json", options.json, "JSON lines on stdout: findings as they come, the report at the end")
+      ->envname("MLFERRY_JSON");
+  app.add_option("--report", options.report_file, "Write the report to this file as JSON")
+      ->envname("MLFERRY_REPORT");
+  app.add_flag("--no-progress", options.no_progress, "No progress view or progress lines")
+      ->envname("MLFERRY_NO_PROGRESS");
+  app.add_flag("--fail-fast", options.fail_fast, "End the job at the first object that fails")
+      ->envname("MLFERRY_FAIL_FAST");
+  app.add_flag("--full", options.full, "Read everything again, also what seems unchanged since the last time")
+      ->envname("MLFERRY_FULL");
   app.add_flag("--no-marker-tags", options.no_marker_tags,
-               "Put no mlferry.* tags on copies; then only the state folder protects from duplicates")->envname("MLFERRY_NO_MARKER_TAGS");
+               "Put no mlferry.* tags on copies; then only the state folder protects from duplicates")
+      ->envname("MLFERRY_NO_MARKER_TAGS");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error")
-      ->envname("MLFERRY_LOG_LEVEL")->check(CLI::IsMember({"debug", "info", "warning", "error"}))->capture_default_str();
-  app.add_option("--log-file", options.log_file, "Write the log to this file, not to stderr")->envname("MLFERRY_LOG_FILE");
-  app.add_option("--state-dir", options.state_dir, "Folder of the jobs' ledgers (default: ~/.local/state/mlferry)")->envname("MLFERRY_STATE_DIR");
+      ->envname("MLFERRY_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--log-file", options.log_file, "Write the log to this file, not to stderr")
+      ->envname("MLFERRY_LOG_FILE");
+  app.add_option("--state-dir", options.state_dir,
+                 "Folder of the jobs' ledgers (default: ~/.local/state/mlferry)")
+      ->envname("MLFERRY_STATE_DIR");
 }
 
 std::string state_folder(const GlobalOptions& options) {
   if (!options.state_dir.empty()) return options.state_dir;
-  if (auto const* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0') return std::string(state) + "/mlferry";
-  if (auto const* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::string(home) + "/.local/state/mlferry";
+  if (auto const* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0')
+    return std::string(state) + "/mlferry";
+  if (auto const* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::string(home) + "/.local/state/mlferry";
   return ".mlferry-state";
 }
 

@@ -26,7 +26,8 @@ std::size_t terminal_width() {
 
 }  // namespace
 
-ProgressView::ProgressView(const engine::Report& report) : report_(report), terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressView::ProgressView(const engine::Report& report)
+    : report_(report), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 std::string ProgressView::render(const ProgressNumbers& numbers, double seconds, std::size_t width) const {
   std::string text;
@@ -42,9 +43,10 @@ std::string ProgressView::render(const ProgressNumbers& numbers, double seconds,
     text += '\n';
   }
   auto const rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  text += fmt::format("{:.0f} s, {:.0f} objects/s, {} ({}/s), {} requests in flight, {} failed\n", seconds, rate,
-                      human_bytes(report_.bytes()),
-                      human_bytes(static_cast<std::uint64_t>(seconds > 0 ? static_cast<double>(report_.bytes()) / seconds : 0)),
+  text += fmt::format("{:.0f} s, {:.0f} objects/s, {} ({}/s), {} requests in flight, {} failed\n", seconds,
+                      rate, human_bytes(report_.bytes()),
+                      human_bytes(static_cast<std::uint64_t>(
+                          seconds > 0 ? static_cast<double>(report_.bytes()) / seconds : 0)),
                       numbers.requests_in_flight, failed);
   std::string cut;
   std::size_t from = 0;

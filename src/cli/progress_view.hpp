@@ -1,5 +1,6 @@
 #pragma once
-// What a job is doing, on stderr: a block that is drawn again and again on a terminal, one line in a while in a pipe.
+// What a job is doing, on stderr: a block that is drawn again and again on a terminal, one line in a while in
+// a pipe.
 
 #include <chrono>
 #include <functional>

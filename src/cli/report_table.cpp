@@ -21,7 +21,8 @@ std::string finding_line(const engine::Finding& finding) {
   return line;
 }
 
-void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title, std::size_t most) {
+void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title,
+                  std::size_t most) {
   std::size_t n = 0;
   for (auto const& finding : report.findings()) {
     if (finding.severity != severity) continue;
@@ -48,25 +49,30 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
   std::string out;
   bool const transfer = kind == TableKind::transfer;
   if (report.dry_run) out += "Dry run: nothing was written. What a real run would do:\n";
-  out += fmt::format("{}: {}\n{}: {}\n\n", transfer ? "from" : "original", report.source, transfer ? "to  " : "copy    ", report.target);
+  out += fmt::format("{}: {}\n{}: {}\n\n", transfer ? "from" : "original", report.source,
+                     transfer ? "to  " : "copy    ", report.target);
   if (transfer) {
-    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped", "failed");
+    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped",
+                       "failed");
   } else {
     out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different", "skipped");
   }
   for (auto const one : engine::all_kinds) {
     auto const& c = report.counts(one);
     if (transfer) {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied, c.created, c.skipped, c.failed);
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied,
+                         c.created, c.skipped, c.failed);
     } else {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified, c.different, c.skipped);
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified,
+                         c.different, c.skipped);
     }
   }
   out += fmt::format("\n{} of artifacts in {:.1f} s\n", human_bytes(report.bytes()), report.seconds);
   if (!report.not_copied.empty()) {
     std::string list;
     for (auto const& [label, n] : report.not_copied) {
-      list += (list.empty() ? "" : ", ") + (n < 0 ? "an unknown number of " + label : fmt::format("{} {}", n, label));
+      list += (list.empty() ? "" : ", ") +
+              (n < 0 ? "an unknown number of " + label : fmt::format("{} {}", n, label));
     }
     out += fmt::format("{}: {}\n", transfer ? "Not copied yet" : "Not compared", list);
   }

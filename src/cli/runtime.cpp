@@ -6,14 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/json/serialize.hpp>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "async/task_group.hpp"
 #include "cli/failures.hpp"
@@ -45,7 +45,8 @@ std::shared_ptr<spdlog::logger> make_logger(const GlobalOptions& options) {
   if (options.log_file.empty()) {
     logger = std::make_shared<spdlog::logger>("mlferry", std::make_shared<spdlog::sinks::stderr_sink_st>());
   } else {
-    logger = std::make_shared<spdlog::logger>("mlferry", std::make_shared<spdlog::sinks::basic_file_sink_st>(options.log_file));
+    logger = std::make_shared<spdlog::logger>(
+        "mlferry", std::make_shared<spdlog::sinks::basic_file_sink_st>(options.log_file));
   }
   logger->set_level(spdlog::level::from_str(options.log_level));
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
@@ -96,7 +97,8 @@ Runtime::Runtime(const GlobalOptions& options)
   };
   report_.on_finding = [json = options.json, log = context_.log](const engine::Finding& finding) {
     if (json) print_finding(finding);
-    auto const level = finding.severity == engine::Severity::failed ? engine::LogLevel::info : engine::LogLevel::debug;
+    auto const level =
+        finding.severity == engine::Severity::failed ? engine::LogLevel::info : engine::LogLevel::debug;
     log(level, std::string(engine::kind_name(finding.kind)) + " " + finding.id + ": " + finding.text);
   };
 }
@@ -108,7 +110,9 @@ engine::AdaptiveLimiter& Runtime::new_limiter() {
   return limiters_.emplace_back(executor(), limits);
 }
 
-async::Task<> Runtime::guard(std::function<async::Task<ExitCode>()> job, ExitCode& code) { code = co_await job(); }
+async::Task<> Runtime::guard(std::function<async::Task<ExitCode>()> job, ExitCode& code) {
+  code = co_await job();
+}
 
 ExitCode Runtime::run(std::function<async::Task<ExitCode>()> job) {
   ExitCode code = ExitCode::other;
@@ -118,14 +122,15 @@ ExitCode Runtime::run(std::function<async::Task<ExitCode>()> job) {
   asio::cancellation_signal cancel_job, cancel_view;
   asio::signal_set signals(loop_, SIGINT, SIGTERM);
   bool interrupted = false;
-  std::function<void(const boost::system::error_code&, int)> on_signal = [&](const boost::system::error_code& error, int) {
-    if (error) return;
-    if (interrupted) ::_exit(static_cast<int>(ExitCode::interrupted));
-    interrupted = true;
-    std::fputs("mlferry: stopping (Ctrl-C again to stop at once)\n", stderr);
-    cancel_job.emit(asio::cancellation_type::terminal);
-    signals.async_wait(on_signal);
-  };
+  std::function<void(const boost::system::error_code&, int)> on_signal =
+      [&](const boost::system::error_code& error, int) {
+        if (error) return;
+        if (interrupted) ::_exit(static_cast<int>(ExitCode::interrupted));
+        interrupted = true;
+        std::fputs("mlferry: stopping (Ctrl-C again to stop at once)\n", stderr);
+        cancel_job.emit(asio::cancellation_type::terminal);
+        signals.async_wait(on_signal);
+      };
   signals.async_wait(on_signal);
 
   ProgressView view(report_);
@@ -136,7 +141,8 @@ ExitCode Runtime::run(std::function<async::Task<ExitCode>()> job) {
     return now;
   };
   if (!options_.no_progress) {
-    asio::co_spawn(loop_, view.run(numbers), asio::bind_cancellation_slot(cancel_view.slot(), [](std::exception_ptr) {}));
+    asio::co_spawn(loop_, view.run(numbers),
+                   asio::bind_cancellation_slot(cancel_view.slot(), [](std::exception_ptr) {}));
   }
   asio::co_spawn(loop_, guard(job, code),
                  asio::bind_cancellation_slot(cancel_job.slot(), [&](std::exception_ptr error) {

@@ -1,5 +1,6 @@
 #pragma once
-// One job's machinery: the event loop, threads, budgets, Ctrl-C, the log. Built from the options, gone when the job is done.
+// One job's machinery: the event loop, threads, budgets, Ctrl-C, the log. Built from the options, gone when
+// the job is done.
 
 #include <deque>
 #include <functional>
@@ -31,8 +32,8 @@ class Runtime {
   // A limiter for one server; lives as long as the runtime.
   engine::AdaptiveLimiter& new_limiter();
 
-  // Runs the job to its end, shows progress, and turns what it throws into a message on stderr and an exit code. The first Ctrl-C
-  // cancels the job, the second ends the process at once.
+  // Runs the job to its end, shows progress, and turns what it throws into a message on stderr and an exit
+  // code. The first Ctrl-C cancels the job, the second ends the process at once.
   ExitCode run(std::function<async::Task<ExitCode>()> job);
 
  private:

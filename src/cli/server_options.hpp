@@ -18,8 +18,8 @@ namespace mlferry::cli {
 enum class Side { source, destination };
 
 struct ServerOptions {
-  std::string uri;            // --src-mlflow-uri / --dst-mlflow-uri
-  std::string name;           // --src-name: the source's name in markers
+  std::string uri;   // --src-mlflow-uri / --dst-mlflow-uri
+  std::string name;  // --src-name: the source's name in markers
   std::string ca_file;
   std::string client_cert;
   bool insecure = false;
@@ -36,11 +36,12 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What the HTTP client needs. Credentials: in the URI; else MLFERRY_SRC_USERNAME/_PASSWORD/_TOKEN (MLFERRY_DST_…); else
-// MLFLOW_TRACKING_USERNAME/_PASSWORD/_TOKEN, but those only for the server of MLFLOW_TRACKING_URI or the only server
-// of the command: a password never goes to another host than the one it was meant for. Throws UsageError.
-http::ClientOptions client_options(const ServerOptions& server, Side side, bool only_server, const GlobalOptions& global,
-                                   const Environment& environment);
+// What the HTTP client needs. Credentials: in the URI; else MLFERRY_SRC_USERNAME/_PASSWORD/_TOKEN
+// (MLFERRY_DST_…); else MLFLOW_TRACKING_USERNAME/_PASSWORD/_TOKEN, but those only for the server of
+// MLFLOW_TRACKING_URI or the only server of the command: a password never goes to another host than the one
+// it was meant for. Throws UsageError.
+http::ClientOptions client_options(const ServerOptions& server, Side side, bool only_server,
+                                   const GlobalOptions& global, const Environment& environment);
 
 // Whether the URL's host is this machine, so that local artifact folders mean the same here and there.
 bool is_this_machine(const std::string& url);

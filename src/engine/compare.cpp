@@ -19,7 +19,9 @@ namespace {
 constexpr std::size_t most_mlmodel_bytes = 4u << 20;
 constexpr std::size_t hash_buffer = 256 * 1024;
 
-bool is_mlmodel(std::string_view path) { return path == "MLmodel" || path.ends_with("/MLmodel"); }
+bool is_mlmodel(std::string_view path) {
+  return path == "MLmodel" || path.ends_with("/MLmodel");
+}
 
 // Which copy belongs to which original, and where their files are.
 struct Pair {
@@ -52,7 +54,11 @@ struct PendingText {
 class Comparison {
  public:
   Comparison(const Context& context, Source& original, Source& copy, CompareOptions options)
-      : context_(context), original_(original), copy_(copy), options_(options), slots_(context.executor, context.options.jobs) {}
+      : context_(context),
+        original_(original),
+        copy_(copy),
+        options_(options),
+        slots_(context.executor, context.options.jobs) {}
 
   async::Task<> run() {
     auto const info = co_await original_.open();
@@ -62,12 +68,14 @@ class Comparison {
     context_.report.target = copy_info.description;
     context_.report.not_copied = info.not_copied;
     auto const pairs = co_await pair_experiments();
-    for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
     for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
+    // After the runs: a server's deleted logged models are found through the runs that name them.
+    for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
     co_await compare_registered_models();
     judge_pending();
     for (auto const& [kind, n] : extra_) {
-      context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " + copy_info.description +
+      context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " +
+                                      copy_info.description +
                                       " have no original: they are not copies from this source");
     }
   }
@@ -116,7 +124,8 @@ class Comparison {
     context_.report.different(kind, std::move(id), std::move(name), {"is missing in the copy"});
   }
 
-  // Texts that can be judged now are; the object counts as verified meanwhile and is taken back if a pending one differs.
+  // Texts that can be judged now are; the object counts as verified meanwhile and is taken back if a pending
+  // one differs.
   void judge(Kind kind, const std::string& id, const std::string& name, Differences found) {
     for (auto& text : found.with_ids) {
       if (!equal_with_ids(text)) pending_.push_back({kind, id, name, std::move(text)});
@@ -157,8 +166,8 @@ class Comparison {
       if (equal_with_ids(pending.text)) continue;
       outcome_[{pending.kind, pending.id}] = false;
       add_difference(pending.kind, pending.id, pending.name,
-                     pending.text.field + ": " + quoted(pending.text.original) + " became " + quoted(pending.text.copy) +
-                         ", which is not its copy");
+                     pending.text.field + ": " + quoted(pending.text.original) + " became " +
+                         quoted(pending.text.copy) + ", which is not its copy");
     }
     for (auto const& [key, equal] : outcome_) {
       if (equal) {
@@ -169,10 +178,11 @@ class Comparison {
     }
   }
 
-  // Pairs two streams of records by original id. Both sides come in about the same order, so few records wait.
+  // Pairs two streams of records by original id. Both sides come in about the same order, so few records
+  // wait.
   template <class Record, class IdOf, class NameOf, class Match>
-  async::Task<> join(Kind kind, std::unique_ptr<Pages<Record>> originals, std::unique_ptr<Pages<Record>> copies, IdOf id_of,
-                     NameOf name_of, Match match) {
+  async::Task<> join(Kind kind, std::unique_ptr<Pages<Record>> originals,
+                     std::unique_ptr<Pages<Record>> copies, IdOf id_of, NameOf name_of, Match match) {
     std::map<std::string, Record> waiting_originals, waiting_copies;
     std::map<std::string, int> seen_copies;
     bool more_originals = true, more_copies = copies != nullptr;
@@ -199,7 +209,8 @@ class Comparison {
         for (auto& record : page ? *page : std::vector<Record>{}) {
           auto const id = id_of(record, true);
           if (seen_copies[id]++ > 0) {
-            context_.report.different(kind, id, name_of(record), {"has more than one copy in the same experiment"});
+            context_.report.different(kind, id, name_of(record),
+                                      {"has more than one copy in the same experiment"});
             continue;
           }
           auto const found = waiting_originals.find(id);
@@ -224,7 +235,8 @@ class Comparison {
     auto name_of = [](const RunRecord& record) { return std::string(record.run.name()); };
     auto match = [this](const RunRecord& a, const RunRecord& b) -> async::Task<> {
       std::string const id(a.run.id());
-      run_pairs_[id] = {std::string(b.run.id()), std::string(a.run.artifact_uri()), std::string(b.run.artifact_uri())};
+      run_pairs_[id] = {std::string(b.run.id()), std::string(a.run.artifact_uri()),
+                        std::string(b.run.artifact_uri())};
       auto found = differences(a, b);
       for (auto const* record : {&a, &b}) {
         if (!record->read_error.empty()) found.fields.push_back("cannot be read: " + record->read_error);
@@ -232,8 +244,8 @@ class Comparison {
       judge(Kind::run, id, std::string(a.run.name()), std::move(found));
       co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.run.name()));
     };
-    co_await join<RunRecord>(Kind::run, original_.runs(original.id, nothing_), copy ? copy_.runs(copy->id, nothing_) : nullptr,
-                             id_of, name_of, match);
+    co_await join<RunRecord>(Kind::run, original_.runs(original.id, nothing_),
+                             copy ? copy_.runs(copy->id, nothing_) : nullptr, id_of, name_of, match);
   }
 
   async::Task<> compare_logged_models(ExperimentIds original, std::optional<ExperimentIds> copy) {
@@ -243,12 +255,14 @@ class Comparison {
     auto name_of = [](const LoggedModelRecord& record) { return std::string(record.model.name()); };
     auto match = [this](const LoggedModelRecord& a, const LoggedModelRecord& b) -> async::Task<> {
       std::string const id(a.model.id());
-      model_pairs_[id] = {std::string(b.model.id()), std::string(a.model.artifact_uri()), std::string(b.model.artifact_uri())};
+      model_pairs_[id] = {std::string(b.model.id()), std::string(a.model.artifact_uri()),
+                          std::string(b.model.artifact_uri())};
       judge(Kind::logged_model, id, std::string(a.model.name()), differences(a, b));
       co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.model.name()));
     };
     co_await join<LoggedModelRecord>(Kind::logged_model, original_.logged_models(original.id, nothing_),
-                                     copy ? copy_.logged_models(copy->id, nothing_) : nullptr, id_of, name_of, match);
+                                     copy ? copy_.logged_models(copy->id, nothing_) : nullptr, id_of, name_of,
+                                     match);
   }
 
   async::Task<> compare_registered_models() {
@@ -271,7 +285,8 @@ class Comparison {
         }
       }
       for (auto const& [number, item] : copies) {
-        context_.report.different(Kind::model_version, name + "/" + std::to_string(number), name, {"is not in the original"});
+        context_.report.different(Kind::model_version, name + "/" + std::to_string(number), name,
+                                  {"is not in the original"});
       }
       co_return;
     };
@@ -279,7 +294,8 @@ class Comparison {
                                          copy_.registered_models(nothing_), id_of, name_of, match);
   }
 
-  async::Task<> compare_files(const RecordBase& a, FileOwner owner_a, const RecordBase& b, FileOwner owner_b, std::string name) {
+  async::Task<> compare_files(const RecordBase& a, FileOwner owner_a, const RecordBase& b, FileOwner owner_b,
+                              std::string name) {
     std::map<std::string, const FileEntry*> copies;
     for (auto const& file : b.files) copies[file.path] = &file;
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
@@ -287,7 +303,8 @@ class Comparison {
         context_.report.found(Kind::artifact);
         auto const found = copies.find(file.path);
         if (found == copies.end()) {
-          context_.report.different(Kind::artifact, owner_a.id + ":" + file.path, name, {"is missing in the copy"});
+          context_.report.different(Kind::artifact, owner_a.id + ":" + file.path, name,
+                                    {"is missing in the copy"});
           continue;
         }
         auto slot = co_await context_.transfers.acquire();
@@ -298,14 +315,16 @@ class Comparison {
     co_await async::with_task_group(context_.executor, body);
     for (auto const& gap : a.gaps) {
       context_.report.found(Kind::artifact);
-      context_.report.skipped(Kind::artifact, owner_a.id + ":" + gap.path, name, "cannot be compared, since it cannot be read in the original: " + gap.reason);
+      context_.report.skipped(Kind::artifact, owner_a.id + ":" + gap.path, name,
+                              "cannot be compared, since it cannot be read in the original: " + gap.reason);
     }
     for (auto const& [path, file] : copies) {
       context_.report.different(Kind::artifact, owner_a.id + ":" + path, name, {"is not in the original"});
     }
   }
 
-  async::Task<> compare_file(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name, async::Permit) {
+  async::Task<> compare_file(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name,
+                             async::Permit) {
     auto const id = owner_a.id + ":" + a.path;
     std::string difference;
     auto const failure = co_await attempt(find_difference(owner_a, a, owner_b, b, name, difference));
@@ -319,8 +338,10 @@ class Comparison {
     }
   }
 
-  async::Task<> find_difference(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name, std::string& difference) {
-    if (is_mlmodel(a.path) && a.size.value_or(0) <= most_mlmodel_bytes && b.size.value_or(0) <= most_mlmodel_bytes) {
+  async::Task<> find_difference(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b,
+                                std::string name, std::string& difference) {
+    if (is_mlmodel(a.path) && a.size.value_or(0) <= most_mlmodel_bytes &&
+        b.size.value_or(0) <= most_mlmodel_bytes) {
       auto reader_a = co_await original_.open_file(owner_a, a);
       auto text_a = co_await async::read_all(*reader_a, most_mlmodel_bytes, "file " + a.path);
       auto reader_b = co_await copy_.open_file(owner_b, b);
@@ -336,7 +357,9 @@ class Comparison {
     if (!options_.data) co_return;
     auto const hash_a = co_await hash_of(original_, owner_a, a);
     auto const hash_b = co_await hash_of(copy_, owner_b, b);
-    if (hash_a != hash_b) difference = "the content differs (SHA-256 " + hash_a.substr(0, 12) + "… became " + hash_b.substr(0, 12) + "…)";
+    if (hash_a != hash_b)
+      difference =
+          "the content differs (SHA-256 " + hash_a.substr(0, 12) + "… became " + hash_b.substr(0, 12) + "…)";
   }
 
   async::Task<std::string> hash_of(Source& source, FileOwner owner, FileEntry file) {

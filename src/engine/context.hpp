@@ -17,16 +17,16 @@ struct JobOptions {
   std::uint64_t jobs = 32;      // objects in flight at once (requests are limited by the limiter)
   std::uint64_t transfers = 8;  // files in flight at once
   bool dry_run = false;
-  bool fail_fast = false;       // the first failed object ends the job
-  bool full = false;            // read everything again, also what seems unchanged
+  bool fail_fast = false;  // the first failed object ends the job
+  bool full = false;       // read everything again, also what seems unchanged
   bool marker_tags = true;
 };
 
 struct Context {
   async::Executor executor;
-  async::WorkerPool& pool;     // CPU and file work
+  async::WorkerPool& pool;  // CPU and file work
   async::ByteBudget& memory;
-  async::Semaphore& transfers; // files in flight, of all objects together
+  async::Semaphore& transfers;  // files in flight, of all objects together
   Report& report;
   JobOptions options;
   std::function<void(LogLevel, const std::string&)> log;

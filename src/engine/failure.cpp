@@ -16,8 +16,7 @@ namespace mlferry::engine {
 namespace {
 
 std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   if (text.size() > 600) text = text.substr(0, 600) + "…";
   return text;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Where an exception becomes the cause of one failed object, and which exceptions must not: one failed object never stops its
-// siblings, but a refused password, a full disk or Ctrl-C stops the job.
+// Where an exception becomes the cause of one failed object, and which exceptions must not: one failed object
+// never stops its siblings, but a refused password, a full disk or Ctrl-C stops the job.
 
 #include <exception>
 #include <optional>
@@ -11,7 +11,8 @@
 
 namespace mlferry::engine {
 
-// Ends the whole job: cancellation, authentication, an unreachable server after all retries, a broken target archive.
+// Ends the whole job: cancellation, authentication, an unreachable server after all retries, a broken target
+// archive.
 bool ends_the_job(const std::exception_ptr& failure);
 
 // One line for people: what happened, with the server's own words after ours. No secrets.

@@ -6,8 +6,12 @@ namespace mlferry::engine {
 
 namespace {
 
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+bool is_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 void add_once(std::vector<std::string>& list, std::string_view id) {
   if (std::find(list.begin(), list.end(), id) == list.end()) list.emplace_back(id);
@@ -28,7 +32,8 @@ IdsInText find_ids(std::string_view text) {
     while (end < text.size() && is_hex(text[end])) ++end;
     bool const whole = end - i == length && (end == text.size() || !is_word(text[end]));
     if (whole) {
-      bool const model = i >= 2 && text[i - 1] == '-' && text[i - 2] == 'm' && (i == 2 || !is_word(text[i - 3]));
+      bool const model =
+          i >= 2 && text[i - 1] == '-' && text[i - 2] == 'm' && (i == 2 || !is_word(text[i - 3]));
       if (model) {
         add_once(ids.logged_models, text.substr(i - 2, length + 2));
       } else {
@@ -63,7 +68,8 @@ std::string replace_all(std::string_view text, const Replacements& replacements)
   return out;
 }
 
-std::pair<bool, std::string> move_uri(std::string_view uri, std::string_view from_uri, std::string_view to_uri) {
+std::pair<bool, std::string> move_uri(std::string_view uri, std::string_view from_uri,
+                                      std::string_view to_uri) {
   if (from_uri.empty() || !uri.starts_with(from_uri)) return {false, {}};
   auto const rest = uri.substr(from_uri.size());
   if (!rest.empty() && rest[0] != '/') return {false, {}};

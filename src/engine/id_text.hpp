@@ -1,6 +1,6 @@
 #pragma once
-// Ids inside texts: MLflow's run ids (32 hex digits) and logged model ids ("m-" and 32 hex digits) stand in tags and MLmodel
-// files, and must name the copies after a move. Pure functions.
+// Ids inside texts: MLflow's run ids (32 hex digits) and logged model ids ("m-" and 32 hex digits) stand in
+// tags and MLmodel files, and must name the copies after a move. Pure functions.
 
 #include <string>
 #include <string_view>
@@ -20,12 +20,13 @@ IdsInText find_ids(std::string_view text);
 
 using Replacements = std::vector<std::pair<std::string, std::string>>;
 
-// Replaces every occurrence; at each position the longest of the `from` texts wins, and what was put in is not
-// looked at again. Empty `from`s are ignored.
+// Replaces every occurrence; at each position the longest of the `from` texts wins, and what was put in is
+// not looked at again. Empty `from`s are ignored.
 std::string replace_all(std::string_view text, const Replacements& replacements);
 
 // One place's artifact URI with the part below `from_uri` moved under `to_uri`; nothing when it is not below.
 // ("mlflow-artifacts:/1/r/artifacts/model", "mlflow-artifacts:/1/r/artifacts", "X") -> "X/model".
-std::pair<bool, std::string> move_uri(std::string_view uri, std::string_view from_uri, std::string_view to_uri);
+std::pair<bool, std::string> move_uri(std::string_view uri, std::string_view from_uri,
+                                      std::string_view to_uri);
 
 }  // namespace mlferry::engine

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS deletes (
 
 class LockFile {
  public:
-  explicit LockFile(const std::string& path) : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  explicit LockFile(const std::string& path)
+      : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "cannot open " + path);
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
       ::close(descriptor_);
@@ -57,13 +58,14 @@ sqlite::Database open_database(const std::string& folder) {
 
 struct Ledger::Impl {
   Impl(const std::string& folder, const std::string& job)
-      : lock((std::filesystem::create_directories(folder), folder + "/lock")), database(open_database(folder)) {
+      : lock((std::filesystem::create_directories(folder), folder + "/lock")),
+        database(open_database(folder)) {
     database.execute(schema);
     auto read = database.prepare("SELECT name, epoch FROM job");
     if (read.step()) {
       if (read.text(0) != job) {
-        throw std::runtime_error("the ledger in " + folder + " belongs to another job (" + std::string(read.text(0)) +
-                                 "); choose another --state-dir");
+        throw std::runtime_error("the ledger in " + folder + " belongs to another job (" +
+                                 std::string(read.text(0)) + "); choose another --state-dir");
       }
       epoch = read.number(1) + 1;
       read.reset();
@@ -82,13 +84,15 @@ struct Ledger::Impl {
     put_copy = database.prepare(
         "INSERT INTO copies VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
         "ON CONFLICT DO UPDATE SET "
-        "done = CASE WHEN destination_id = excluded.destination_id THEN max(done, excluded.done) ELSE excluded.done END, "
+        "done = CASE WHEN destination_id = excluded.destination_id THEN max(done, excluded.done) ELSE "
+        "excluded.done END, "
         "fingerprint = CASE WHEN destination_id = excluded.destination_id AND excluded.fingerprint = '' "
         "THEN fingerprint ELSE excluded.fingerprint END, "
         "destination_id = excluded.destination_id, epoch = excluded.epoch, deleted = excluded.deleted, "
         "data = CASE WHEN excluded.data = '' THEN data ELSE excluded.data END");
     set_copy_done = database.prepare(
-        "UPDATE copies SET done = 1, fingerprint = ?4, epoch = ?5 WHERE kind = ?1 AND source_id = ?2 AND container = ?3");
+        "UPDATE copies SET done = 1, fingerprint = ?4, epoch = ?5 WHERE kind = ?1 AND source_id = ?2 AND "
+        "container = ?3");
   }
 
   ~Impl() {
@@ -102,7 +106,7 @@ struct Ledger::Impl {
   // Runs `work` on the ledger's thread, inside the open transaction.
   template <class Work>
   async::Task<std::invoke_result_t<Work&>> run(Work work) {
-    auto guarded = [this, &work] {
+    auto guarded = [this, work = std::move(work)]() mutable {
       if (!transaction) {
         transaction.emplace(database);
         began = std::chrono::steady_clock::now();
@@ -158,7 +162,8 @@ struct Ledger::Impl {
   async::WorkerPool thread{1};  // last: joined before the database is closed
 };
 
-Ledger::Ledger(const std::string& folder, const std::string& job) : impl_(std::make_shared<Impl>(folder, job)) {}
+Ledger::Ledger(const std::string& folder, const std::string& job)
+    : impl_(std::make_shared<Impl>(folder, job)) {}
 Ledger::~Ledger() = default;
 
 async::Task<std::optional<LedgerEntry>> Ledger::find(LedgerKey key) {
@@ -233,16 +238,18 @@ async::Task<> Ledger::defer(DeferredLink link) {
   co_await impl.run(std::move(work));
 }
 
-async::Task<std::vector<DeferredLink>> Ledger::deferred(std::string kind, std::int64_t after_row, std::size_t limit) {
+async::Task<std::vector<DeferredLink>> Ledger::deferred(std::string kind, std::int64_t after_row,
+                                                        std::size_t limit) {
   auto& impl = *impl_;
   auto work = [&impl, &kind, after_row, limit] {
     auto row = impl.database.prepare(
-        "SELECT row, kind, owner, container, data FROM links WHERE kind = ? AND row > ? ORDER BY row LIMIT ?");
+        "SELECT row, kind, owner, container, data FROM links WHERE kind = ? AND row > ? ORDER BY row LIMIT "
+        "?");
     row.bind(1, kind).bind(2, after_row).bind(3, static_cast<std::int64_t>(limit));
     std::vector<DeferredLink> links;
     while (row.step()) {
-      links.push_back({row.number(0), std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3)),
-                       std::string(row.text(4))});
+      links.push_back({row.number(0), std::string(row.text(1)), std::string(row.text(2)),
+                       std::string(row.text(3)), std::string(row.text(4))});
     }
     return links;
   };

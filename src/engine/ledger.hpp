@@ -1,6 +1,7 @@
 #pragma once
-// What a job has done at its target, on disk: source id -> destination id and state. A cache of the truth, which
-// is in the destination's marker tags: losing the ledger costs time, not correctness. It also keeps memory flat.
+// What a job has done at its target, on disk: source id -> destination id and state. A cache of the truth,
+// which is in the destination's marker tags: losing the ledger costs time, not correctness. It also keeps
+// memory flat.
 
 #include <cstdint>
 #include <memory>
@@ -24,30 +25,31 @@ struct LedgerKey {
 
 struct LedgerEntry {
   std::string destination_id;
-  bool done = false;       // complete, as of `fingerprint`
+  bool done = false;  // complete, as of `fingerprint`
   std::string fingerprint;
-  bool seen = false;       // this job has made it or found it in the destination
-  bool deleted = false;    // as seen in the destination
-  std::string data;        // JSON, for the kind's own use: the destination's artifact_uri
+  bool seen = false;     // this job has made it or found it in the destination
+  bool deleted = false;  // as seen in the destination
+  std::string data;      // JSON, for the kind's own use: the destination's artifact_uri
 };
 
 // A link that could not be written when its owner was, since the other end did not exist yet.
 struct DeferredLink {
-  std::int64_t row = 0;  // set by the ledger
-  std::string kind;      // "parent", "input", "output", "metric"
-  std::string owner;     // source id of the run or logged model
-  std::string container; // its destination experiment
-  std::string data;      // JSON
+  std::int64_t row = 0;   // set by the ledger
+  std::string kind;       // "parent", "input", "output", "metric"
+  std::string owner;      // source id of the run or logged model
+  std::string container;  // its destination experiment
+  std::string data;       // JSON
 };
 
 enum class DeleteKind { logged_model, run, experiment };
 
 // Calls may overlap; they are carried out one by one on a thread of the ledger's own. Writes become durable
-// within a second or 500 writes, and on flush(): a crash loses at most those, and the markers bring them back.
+// within a second or 500 writes, and on flush(): a crash loses at most those, and the markers bring them
+// back.
 class Ledger {
  public:
-  // Opens or makes <folder>/ledger.sqlite and locks it; throws LedgerLocked when another process has it. `job` names source and target: a
-  // ledger of another job is refused.
+  // Opens or makes <folder>/ledger.sqlite and locks it; throws LedgerLocked when another process has it.
+  // `job` names source and target: a ledger of another job is refused.
   Ledger(const std::string& folder, const std::string& job);
   ~Ledger();
 
@@ -60,7 +62,8 @@ class Ledger {
   async::Task<> set_done(LedgerKey key, std::string fingerprint);
 
   async::Task<> defer(DeferredLink link);
-  async::Task<std::vector<DeferredLink>> deferred(std::string kind, std::int64_t after_row, std::size_t limit);
+  async::Task<std::vector<DeferredLink>> deferred(std::string kind, std::int64_t after_row,
+                                                  std::size_t limit);
   // The data of every link of that kind and owner, in any container.
   async::Task<std::vector<std::string>> deferred_for(std::string kind, std::string owner);
   async::Task<> drop_deferred(std::int64_t row);

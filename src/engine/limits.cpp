@@ -16,15 +16,16 @@ constexpr double shrink_factor = 0.7;
 LimitController::LimitController(LimitOptions options)
     : options_(options), limit_(options.fixed != 0 ? options.fixed : options.start) {}
 
-std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds latency, std::uint64_t in_flight,
-                                       std::chrono::nanoseconds now) {
+std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds latency,
+                                       std::uint64_t in_flight, std::chrono::nanoseconds now) {
   if (options_.fixed != 0) return limit_;
   double const seconds = std::chrono::duration<double>(latency).count();
   if (throttled) {
     auto const patience = std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(std::max(recent_latency_, 0.05)));
     if (last_cut_.count() < 0 || now - last_cut_ >= patience) {
-      limit_ = std::max(options_.least, static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor));
+      limit_ =
+          std::max(options_.least, static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor));
       last_cut_ = now;
       answers_ = 0;
     }
@@ -45,7 +46,8 @@ AdaptiveLimiter::Class::Class(async::Executor executor, const LimitOptions& opti
 
 AdaptiveLimiter::AdaptiveLimiter(async::Executor executor, LimitOptions options)
     : options_(options),
-      classes_{Class(executor, options), Class(executor, options), Class(executor, options), Class(executor, options)} {}
+      classes_{Class(executor, options), Class(executor, options), Class(executor, options),
+               Class(executor, options)} {}
 
 async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_class) {
   auto& one = of(request_class);
@@ -68,7 +70,8 @@ async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_cla
 void AdaptiveLimiter::observe(const http::Observation& observation) {
   auto& one = of(observation.request_class);
   auto const now = std::chrono::steady_clock::now().time_since_epoch();
-  auto const limit = one.controller.observe(observation.throttled, observation.latency, one.slots.used(), now);
+  auto const limit =
+      one.controller.observe(observation.throttled, observation.latency, one.slots.used(), now);
   if (limit != one.slots.capacity()) one.slots.set_capacity(limit);
 }
 

@@ -26,9 +26,9 @@ struct LimitOptions {
 class LimitController {
  public:
   explicit LimitController(LimitOptions options);
-  // Feeds one answer; `in_flight` counts the class's requests now, `now` runs on any steady clock. Returns the limit from here on. Grows by one per
-  // `limit` answers while latency stays under 2.5 times the least seen and the limit is used; on a refusal it
-  // shrinks to 70 %, at most once per latency.
+  // Feeds one answer; `in_flight` counts the class's requests now, `now` runs on any steady clock. Returns
+  // the limit from here on. Grows by one per `limit` answers while latency stays under 2.5 times the least
+  // seen and the limit is used; on a refusal it shrinks to 70 %, at most once per latency.
   std::uint64_t observe(bool throttled, std::chrono::nanoseconds latency, std::uint64_t in_flight,
                         std::chrono::nanoseconds now);
   std::uint64_t limit() const { return limit_; }

@@ -96,7 +96,8 @@ class TemporaryFile final : public async::ByteWriter {
   void create() {
     fs::create_directories(fs::path(path_).parent_path());
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "cannot create " + temporary_);
+    if (descriptor_ < 0)
+      throw std::system_error(errno, std::generic_category(), "cannot create " + temporary_);
   }
   void commit() {
     if (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -129,7 +130,8 @@ class TemporaryFile final : public async::ByteWriter {
 std::optional<std::string> local_folder(std::string_view artifact_uri) {
   auto const path = path_of(artifact_uri);
   std::error_code error;
-  if (!path || !fs::is_directory(*path, error) || ::access(path->c_str(), R_OK | X_OK) != 0) return std::nullopt;
+  if (!path || !fs::is_directory(*path, error) || ::access(path->c_str(), R_OK | X_OK) != 0)
+    return std::nullopt;
   return path;
 }
 
@@ -138,7 +140,8 @@ async::Task<> list_local_files(async::WorkerPool& pool, std::string folder, Reco
   co_await pool.run(std::move(work));
 }
 
-async::Task<std::unique_ptr<async::ByteReader>> open_local_file(async::WorkerPool& pool, std::string folder, std::string path) {
+async::Task<std::unique_ptr<async::ByteReader>> open_local_file(async::WorkerPool& pool, std::string folder,
+                                                                std::string path) {
   auto work = [&pool, &folder, &path]() -> std::unique_ptr<async::ByteReader> {
     auto const root = fs::canonical(folder);
     auto const real = fs::canonical(root / path);
@@ -162,7 +165,8 @@ std::optional<std::string> local_place(std::string_view artifact_uri) {
   return std::nullopt;
 }
 
-async::Task<> write_local_file(async::WorkerPool& pool, std::string folder, std::string path, async::ByteReader& reader) {
+async::Task<> write_local_file(async::WorkerPool& pool, std::string folder, std::string path,
+                               async::ByteReader& reader) {
   auto const target = (fs::path(folder) / path).lexically_normal();
   if (!is_below(target, fs::path(folder).lexically_normal())) {
     throw std::runtime_error("artifact path leaves its folder: " + path);

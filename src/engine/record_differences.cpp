@@ -14,12 +14,16 @@ namespace {
 
 using mlflow::KeyValues;
 
-void compare_text(Differences& out, const std::string& field, std::string_view original, std::string_view copy) {
+void compare_text(Differences& out, const std::string& field, std::string_view original,
+                  std::string_view copy) {
   if (original != copy) out.fields.push_back(field + ": " + quoted(original) + " became " + quoted(copy));
 }
 
-void compare_number(Differences& out, const std::string& field, std::optional<std::int64_t> original, std::optional<std::int64_t> copy) {
-  auto const text = [](std::optional<std::int64_t> n) { return n ? std::to_string(*n) : std::string("none"); };
+void compare_number(Differences& out, const std::string& field, std::optional<std::int64_t> original,
+                    std::optional<std::int64_t> copy) {
+  auto const text = [](std::optional<std::int64_t> n) {
+    return n ? std::to_string(*n) : std::string("none");
+  };
   if (original != copy) out.fields.push_back(field + ": " + text(original) + " became " + text(copy));
 }
 
@@ -29,14 +33,16 @@ std::map<std::string, std::string> as_map(const KeyValues& list) {
   return map;
 }
 
-void compare_maps(Differences& out, const std::string& what, const std::map<std::string, std::string>& original,
+void compare_maps(Differences& out, const std::string& what,
+                  const std::map<std::string, std::string>& original,
                   const std::map<std::string, std::string>& copy) {
   for (auto const& [key, value] : original) {
     auto const found = copy.find(key);
     if (found == copy.end()) {
       out.fields.push_back(what + " " + quoted(key) + " is missing");
     } else if (found->second != value) {
-      out.fields.push_back(what + " " + quoted(key) + ": " + quoted(value) + " became " + quoted(found->second));
+      out.fields.push_back(what + " " + quoted(key) + ": " + quoted(value) + " became " +
+                           quoted(found->second));
     }
   }
   for (auto const& [key, value] : copy) {
@@ -45,8 +51,8 @@ void compare_maps(Differences& out, const std::string& what, const std::map<std:
 }
 
 // Tags but for mlferry's; those in `with_ids` hold ids.
-void compare_tags(Differences& out, const KeyValues& original, const KeyValues& copy, const std::set<std::string>& with_ids,
-                  const std::set<std::string>& ignored) {
+void compare_tags(Differences& out, const KeyValues& original, const KeyValues& copy,
+                  const std::set<std::string>& with_ids, const std::set<std::string>& ignored) {
   auto a = as_map(without_markers(original));
   auto b = as_map(without_markers(copy));
   for (auto const& key : ignored) {
@@ -67,7 +73,8 @@ void compare_tags(Differences& out, const KeyValues& original, const KeyValues& 
 
 using PointKey = std::tuple<std::int64_t, std::int64_t, std::uint64_t>;
 
-// Sorted, every NaN the same: the server keeps no payload. -0.0 equals 0.0: no database keeps its sign (mlflow-rest 2.3).
+// Sorted, every NaN the same: the server keeps no payload. -0.0 equals 0.0: no database keeps its sign
+// (mlflow-rest 2.3).
 std::vector<PointKey> sorted_points(const mlflow::MetricSeries& series) {
   std::vector<PointKey> points;
   points.reserve(series.points.size());
@@ -93,14 +100,17 @@ void compare_histories(Differences& out, const RunRecord& original, const RunRec
     auto const a = sorted_points(series);
     auto const b = sorted_points(*found->second);
     if (a.size() != b.size()) {
-      out.fields.push_back("metric " + quoted(series.key) + ": " + std::to_string(a.size()) + " values became " + std::to_string(b.size()));
+      out.fields.push_back("metric " + quoted(series.key) + ": " + std::to_string(a.size()) +
+                           " values became " + std::to_string(b.size()));
     } else if (a != b) {
       auto const first = std::mismatch(a.begin(), a.end(), b.begin()).first;
-      out.fields.push_back("metric " + quoted(series.key) + ": the values differ, first at step " + std::to_string(std::get<1>(*first)));
+      out.fields.push_back("metric " + quoted(series.key) + ": the values differ, first at step " +
+                           std::to_string(std::get<1>(*first)));
     }
     there.erase(found);
   }
-  for (auto const& [key, series] : there) out.fields.push_back("metric " + quoted(key) + " is not in the original");
+  for (auto const& [key, series] : there)
+    out.fields.push_back("metric " + quoted(key) + " is not in the original");
 }
 
 std::multiset<std::string> canonical_datasets(const json::array& inputs) {
@@ -140,7 +150,8 @@ void compare_links(Differences& out, const RunRecord& original, const RunRecord&
   out.with_ids.push_back({"model inputs", joined(a), joined(b), true});
   auto const outputs = [](const RunRecord& record) {
     std::set<std::string> lines;
-    for (auto const& [model, step] : record.run.model_outputs()) lines.insert(model + " at step " + std::to_string(step));
+    for (auto const& [model, step] : record.run.model_outputs())
+      lines.insert(model + " at step " + std::to_string(step));
     return lines;
   };
   out.with_ids.push_back({"model outputs", joined(outputs(original)), joined(outputs(copy)), true});
@@ -154,8 +165,10 @@ std::multiset<std::string> metric_rows(const mlflow::LoggedModel& model) {
     std::string text(mlflow::get_string(*row, "key"));
     text += ' ';
     mlflow::append_json_double(text, mlflow::get_double(*row, "value").value_or(0));
-    for (auto const* field : {"timestamp", "step"}) text += " " + std::to_string(mlflow::get_int(*row, field).value_or(0));
-    for (auto const* field : {"dataset_name", "dataset_digest", "run_id"}) text += " " + std::string(mlflow::get_string(*row, field));
+    for (auto const* field : {"timestamp", "step"})
+      text += " " + std::to_string(mlflow::get_int(*row, field).value_or(0));
+    for (auto const* field : {"dataset_name", "dataset_digest", "run_id"})
+      text += " " + std::string(mlflow::get_string(*row, field));
     rows.insert(std::move(text));
   }
   return rows;
@@ -166,7 +179,8 @@ std::multiset<std::string> metric_rows(const mlflow::LoggedModel& model) {
 std::string quoted(std::string_view text) {
   constexpr std::size_t most = 80;
   std::string out = "'";
-  for (auto const c : text.substr(0, most)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  for (auto const c : text.substr(0, most))
+    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
   if (text.size() > most) {
     while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
     if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
@@ -177,7 +191,8 @@ std::string quoted(std::string_view text) {
 
 Differences differences(const ExperimentRecord& original, const ExperimentRecord& copy) {
   Differences out;
-  compare_text(out, "lifecycle stage", original.experiment.deleted() ? "deleted" : "active", copy.experiment.deleted() ? "deleted" : "active");
+  compare_text(out, "lifecycle stage", original.experiment.deleted() ? "deleted" : "active",
+               copy.experiment.deleted() ? "deleted" : "active");
   compare_tags(out, original.experiment.tags(), copy.experiment.tags(), {}, {});
   return out;
 }
@@ -196,11 +211,13 @@ Differences differences(const RunRecord& original, const RunRecord& copy) {
   compare_text(out, "user", a.user_id(), b.user_id());
   compare_number(out, "start time", a.start_time(), b.start_time());
   compare_number(out, "end time", a.end_time(), b.end_time());
-  compare_text(out, "lifecycle stage", a.deleted() ? "deleted" : "active", b.deleted() ? "deleted" : "active");
+  compare_text(out, "lifecycle stage", a.deleted() ? "deleted" : "active",
+               b.deleted() ? "deleted" : "active");
   compare_maps(out, "param", as_map(a.params()), as_map(b.params()));
   compare_tags(out, a.tags(), b.tags(), {"mlflow.parentRunId", "mlflow.log-model.history"}, ignored);
   compare_histories(out, original, copy);
-  if (canonical_datasets(a.dataset_inputs()) != canonical_datasets(b.dataset_inputs())) out.fields.push_back("dataset inputs differ");
+  if (canonical_datasets(a.dataset_inputs()) != canonical_datasets(b.dataset_inputs()))
+    out.fields.push_back("dataset inputs differ");
   compare_links(out, original, copy);
   return out;
 }
@@ -212,7 +229,8 @@ Differences differences(const LoggedModelRecord& original, const LoggedModelReco
   compare_text(out, "name", a.name(), b.name());
   compare_text(out, "model type", a.model_type(), b.model_type());
   compare_text(out, "status", a.status(), b.status());
-  compare_text(out, "lifecycle stage", original.deleted ? "deleted" : "active", copy.deleted ? "deleted" : "active");
+  compare_text(out, "lifecycle stage", original.deleted ? "deleted" : "active",
+               copy.deleted ? "deleted" : "active");
   compare_maps(out, "param", as_map(a.params()), as_map(b.params()));
   // The server writes mlflow.modelVersions itself, from the versions.
   compare_tags(out, a.tags(), b.tags(), {}, {"mlflow.modelVersions"});

@@ -1,7 +1,7 @@
 #pragma once
-// Field by field: what is not equal between an original and its copy. Pure. Fields that the REST API cannot restore are not
-// looked at; neither are mlferry's own tags. Texts that hold ids of other objects come back apart, since they can
-// only be judged when all pairs are known.
+// Field by field: what is not equal between an original and its copy. Pure. Fields that the REST API cannot
+// restore are not looked at; neither are mlferry's own tags. Texts that hold ids of other objects come back
+// apart, since they can only be judged when all pairs are known.
 
 #include <string>
 #include <vector>
@@ -19,7 +19,7 @@ struct TextWithIds {
 };
 
 struct Differences {
-  std::vector<std::string> fields;   // one sentence each
+  std::vector<std::string> fields;  // one sentence each
   std::vector<TextWithIds> with_ids;
 };
 

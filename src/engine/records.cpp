@@ -22,7 +22,8 @@ json::value to_value(double value) {
 mlflow::MetricPoint to_point(const json::value& value, std::string_view key) {
   auto const* row = value.if_array();
   auto fail = [&]() -> mlflow::MetricPoint {
-    throw mlflow::JsonError("record: history of metric '" + std::string(key) + "' is not [value, timestamp, step]");
+    throw mlflow::JsonError("record: history of metric '" + std::string(key) +
+                            "' is not [value, timestamp, step]");
   };
   if (row == nullptr || row->size() != 3) return fail();
   json::object const named{{"value", (*row)[0]}, {"timestamp", (*row)[1]}, {"step", (*row)[2]}};
@@ -35,7 +36,9 @@ mlflow::MetricPoint to_point(const json::value& value, std::string_view key) {
 
 }  // namespace
 
-json::object to_archive(const ExperimentRecord& record) { return {{"experiment", record.experiment.doc}}; }
+json::object to_archive(const ExperimentRecord& record) {
+  return {{"experiment", record.experiment.doc}};
+}
 
 json::object to_archive(const RunRecord& record) {
   json::object history;
@@ -54,9 +57,13 @@ json::object to_archive(const LoggedModelRecord& record) {
   return {{"logged_model", record.model.doc}, {"deleted", record.deleted}};
 }
 
-json::object to_archive(const RegisteredModelRecord& record) { return {{"registered_model", record.model.doc}}; }
+json::object to_archive(const RegisteredModelRecord& record) {
+  return {{"registered_model", record.model.doc}};
+}
 
-json::object to_archive(const ModelVersionRecord& record) { return {{"model_version", record.version.doc}}; }
+json::object to_archive(const ModelVersionRecord& record) {
+  return {{"model_version", record.version.doc}};
+}
 
 void from_archive(const json::object& object, ExperimentRecord& record) {
   record.experiment.doc = part(object, "experiment");
@@ -68,7 +75,8 @@ void from_archive(const json::object& object, RunRecord& record) {
     auto& series = record.history.emplace_back();
     series.key = key;
     auto const* points = value.if_array();
-    if (points == nullptr) throw mlflow::JsonError("record: history of metric '" + series.key + "' is not a list");
+    if (points == nullptr)
+      throw mlflow::JsonError("record: history of metric '" + series.key + "' is not a list");
     series.points.reserve(points->size());
     for (auto const& point : *points) series.points.push_back(to_point(point, series.key));
   }
@@ -102,7 +110,8 @@ std::size_t footprint(const RunRecord& record) {
     }
     return sum;
   };
-  bytes += items(record.run.data(), "params") + items(record.run.data(), "tags") + items(record.run.data(), "metrics");
+  bytes += items(record.run.data(), "params") + items(record.run.data(), "tags") +
+           items(record.run.data(), "metrics");
   for (auto const& file : record.files) bytes += file.path.size() + 96;
   return bytes;
 }

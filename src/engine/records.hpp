@@ -46,7 +46,7 @@ struct ExperimentRecord : RecordBase {
 };
 
 struct RunRecord : RecordBase {
-  mlflow::Run run;  // with model inputs
+  mlflow::Run run;                            // with model inputs
   std::vector<mlflow::MetricSeries> history;  // of every key of data.metrics, in that order
 };
 
@@ -73,15 +73,17 @@ struct FileOwner {
 };
 
 inline FileOwner owner_of(const RunRecord& record) {
-  return {Kind::run, std::string(record.run.id()), std::string(record.run.artifact_uri()), record.run.deleted()};
+  return {Kind::run, std::string(record.run.id()), std::string(record.run.artifact_uri()),
+          record.run.deleted()};
 }
 inline FileOwner owner_of(const LoggedModelRecord& record) {
-  return {Kind::logged_model, std::string(record.model.id()), std::string(record.model.artifact_uri()), record.deleted};
+  return {Kind::logged_model, std::string(record.model.id()), std::string(record.model.artifact_uri()),
+          record.deleted};
 }
 
 // Archive form (kept there as JSON; FORMAT of the fields: docs/records.md). A run is
-// {"run": <MLflow's document>, "history": {key: [[value, timestamp, step], …]}}; the other kinds are their documents under
-// their kind's name. Reading throws mlflow::JsonError when a field has another shape.
+// {"run": <MLflow's document>, "history": {key: [[value, timestamp, step], …]}}; the other kinds are their
+// documents under their kind's name. Reading throws mlflow::JsonError when a field has another shape.
 json::object to_archive(const ExperimentRecord& record);
 json::object to_archive(const RunRecord& record);
 json::object to_archive(const LoggedModelRecord& record);

@@ -75,10 +75,13 @@ json::object Report::to_json() const {
   json::object kinds;
   for (auto const kind : all_kinds) {
     auto const& c = counts(kind);
-    kinds[kind_name(kind)] = json::object{{"found", c.found},         {"copied", c.copied},
-                                          {"created", c.created},     {"skipped", c.skipped},
+    kinds[kind_name(kind)] = json::object{{"found", c.found},
+                                          {"copied", c.copied},
+                                          {"created", c.created},
+                                          {"skipped", c.skipped},
                                           {"unchanged", unchanged_count(kind)},
-                                          {"failed", c.failed},       {"verified", c.verified},
+                                          {"failed", c.failed},
+                                          {"verified", c.verified},
                                           {"different", c.different}};
   }
   json::array findings;

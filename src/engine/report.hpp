@@ -73,7 +73,8 @@ class Report {
   const std::vector<Finding>& findings() const { return findings_; }
   std::uint64_t findings_left_out() const { return left_out_; }
 
-  // Kinds that the source holds and that this version does not copy: "traces" -> 12. -1: cannot be counted there.
+  // Kinds that the source holds and that this version does not copy: "traces" -> 12. -1: cannot be counted
+  // there.
   std::map<std::string, std::int64_t> not_copied;
   // Plain sentences about the whole job ("run as an administrator: …").
   std::vector<std::string> notes;

@@ -24,7 +24,10 @@ constexpr std::string_view stopped_text = "the first failure ends the job (--fai
 class Transfer {
  public:
   Transfer(const Context& context, Source& source, Target& target)
-      : context_(context), source_(source), target_(target), slots_(context.executor, context.options.jobs),
+      : context_(context),
+        source_(source),
+        target_(target),
+        slots_(context.executor, context.options.jobs),
         experiment_slots_(context.executor, experiments_at_once) {}
 
   async::Task<> run() {
@@ -88,7 +91,8 @@ class Transfer {
     fail(Kind::experiment, handle.id, handle.name, failure);
   }
 
-  // Walks the pages of each experiment, a few experiments at once. `Make` gives the pages, `Put` takes a record.
+  // Walks the pages of each experiment, a few experiments at once. `Make` gives the pages, `Put` takes a
+  // record.
   template <class Record, class Make, class Put>
   async::Task<> for_each_experiment(Kind kind, Make make, Put put) {
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
@@ -111,7 +115,8 @@ class Transfer {
         context_.report.found(kind, page->size());
         for (auto& record : *page) {
           if (!handle.failure.empty()) {
-            context_.report.skipped(kind, put.id(record), put.name(record), "its experiment was not copied: " + handle.failure);
+            context_.report.skipped(kind, put.id(record), put.name(record),
+                                    "its experiment was not copied: " + handle.failure);
             continue;
           }
           auto slot = co_await slots_.acquire();
@@ -128,7 +133,8 @@ class Transfer {
     if (ends_the_job(failure)) std::rethrow_exception(failure);
     // The listing broke: what it did not give is unknown, and must not pass as complete.
     context_.report.failed(Kind::experiment, handle.id, handle.name,
-                           "the list of its " + std::string(kind_label(kind)) + " could not be read to the end: " + describe_failure(failure));
+                           "the list of its " + std::string(kind_label(kind)) +
+                               " could not be read to the end: " + describe_failure(failure));
     if (context_.options.fail_fast) throw JobEnded(std::string(stopped_text));
   }
 
@@ -160,7 +166,9 @@ class Transfer {
     Transfer* self;
     std::string id(const RunRecord& record) const { return std::string(record.run.id()); }
     std::string name(const RunRecord& record) const { return std::string(record.run.name()); }
-    async::Task<Outcome> operator()(RunRecord record) const { return self->target_.put_run(std::move(record), self->source_); }
+    async::Task<Outcome> operator()(RunRecord record) const {
+      return self->target_.put_run(std::move(record), self->source_);
+    }
   };
   struct PutLoggedModel {
     Transfer* self;
@@ -227,8 +235,8 @@ class Transfer {
   const Context& context_;
   Source& source_;
   Target& target_;
-  async::Semaphore slots_;             // objects in flight
-  async::Semaphore experiment_slots_;  // experiments walked at once
+  async::Semaphore slots_;                    // objects in flight
+  async::Semaphore experiment_slots_;         // experiments walked at once
   std::deque<ExperimentHandle> experiments_;  // a deque: tasks hold references
   std::vector<RegisteredModelRecord> waiting_;
 };

@@ -3,7 +3,6 @@
 // about sockets and faults.
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,8 +22,6 @@ struct Call {
   std::string id;           // the part of the path that the route left open
   bool repeat_row = false;  // Fault::duplicate_rows: pages after the first begin a row early
 };
-
-using Handler = std::function<HttpResponse(Call&)>;
 
 // Method and path ("experiments/create", below /api/2.0/mlflow/) -> handler. A '*' stands for one part of the
 // path, which becomes Call::id.

@@ -182,13 +182,15 @@ Point State::point_at(const Run& run, const std::string& key, std::uint64_t n) c
 }
 
 void State::set_run_tag(Run& run, const std::string& key, const std::string& value) {
-  auto const [place, added] = run.tags.insert_or_assign(key, value);
-  if (key == "mlflow.runName") run.name = value;
-  if (key != source_tag) return;
-  for (auto it = runs_by_source.begin(); !added && it != runs_by_source.end();) {
-    it = it->second == run.id ? runs_by_source.erase(it) : std::next(it);
+  std::string& stored = run.tags[key];
+  if (key == source_tag) {
+    auto const [first, last] = runs_by_source.equal_range(stored);
+    auto const old = std::find_if(first, last, [&](const auto& entry) { return entry.second == run.id; });
+    if (old != last) runs_by_source.erase(old);
+    runs_by_source.emplace(value, run.id);
   }
-  runs_by_source.emplace(value, run.id);
+  stored = value;
+  if (key == "mlflow.runName") run.name = value;
 }
 
 // "<experiment>/<run>/artifacts/file-<n>.bin" -> (run's index, file name)

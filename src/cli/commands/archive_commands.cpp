@@ -45,9 +45,13 @@ ArchivePath split_path(std::string text) {
   return out;
 }
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
-void print_json(const mlflow::json::object& object) { print(mlflow::to_json(object) + "\n"); }
+void print_json(const mlflow::json::object& object) {
+  print(mlflow::to_json(object) + "\n");
+}
 
 // Names from outside on a terminal: no control characters.
 std::string printable(std::string text) {
@@ -61,9 +65,12 @@ async::Task<ExitCode> check_body(Runtime& runtime, archive::Archive& archive, co
   auto const problems = co_await archive.check(job.read_data, [](std::uint64_t, std::uint64_t) {});
   for (auto const& problem : problems) {
     if (runtime.options().json) {
-      print_json({{"type", "problem"}, {"file", problem.file}, {"object", problem.object}, {"text", problem.text}});
+      print_json(
+          {{"type", "problem"}, {"file", problem.file}, {"object", problem.object}, {"text", problem.text}});
     } else {
-      print(printable(problem.file + (problem.object.empty() ? "" : " (" + problem.object + ")") + ": " + problem.text) + "\n");
+      print(printable(problem.file + (problem.object.empty() ? "" : " (" + problem.object + ")") + ": " +
+                      problem.text) +
+            "\n");
     }
   }
   if (runtime.options().json) {
@@ -79,14 +86,23 @@ async::Task<ExitCode> check_body(Runtime& runtime, archive::Archive& archive, co
 
 async::Task<ExitCode> snapshots_body(Runtime& runtime, archive::Archive& archive) {
   auto const snapshots = co_await archive.snapshots();
-  if (!runtime.options().json) print(fmt::format("{:<16}  {:<24}  {:>9}  {:>9}  {:>10}  {:>10}  {}\n", "id", "created", "objects", "files", "size", "added", "source"));
+  if (!runtime.options().json)
+    print(fmt::format("{:<16}  {:<24}  {:>9}  {:>9}  {:>10}  {:>10}  {}\n", "id", "created", "objects",
+                      "files", "size", "added", "source"));
   for (auto const& one : snapshots) {
     if (runtime.options().json) {
-      print_json({{"id", one.id}, {"created", one.created}, {"source", one.source}, {"objects", one.objects}, {"files", one.files},
-                  {"bytes", one.bytes}, {"stored_bytes", one.stored_bytes}, {"summary", one.summary}});
+      print_json({{"id", one.id},
+                  {"created", one.created},
+                  {"source", one.source},
+                  {"objects", one.objects},
+                  {"files", one.files},
+                  {"bytes", one.bytes},
+                  {"stored_bytes", one.stored_bytes},
+                  {"summary", one.summary}});
     } else {
-      print(fmt::format("{:<16}  {:<24}  {:>9}  {:>9}  {:>10}  {:>10}  {}\n", one.id, one.created, one.objects, one.files,
-                        human_bytes(one.bytes), human_bytes(one.stored_bytes), printable(one.source)));
+      print(fmt::format("{:<16}  {:<24}  {:>9}  {:>9}  {:>10}  {:>10}  {}\n", one.id, one.created,
+                        one.objects, one.files, human_bytes(one.bytes), human_bytes(one.stored_bytes),
+                        printable(one.source)));
     }
   }
   co_return ExitCode::ok;
@@ -100,9 +116,16 @@ async::Task<ExitCode> ls_kind(Runtime& runtime, archive::SnapshotReader& snapsho
     for (auto const& object : page.objects) {
       auto const& row = object.row;
       if (runtime.options().json) {
-        print_json({{"kind", row.kind}, {"id", row.id}, {"parent", row.parent}, {"name", row.name}, {"lifecycle", row.lifecycle}, {"status", row.status}});
+        print_json({{"kind", row.kind},
+                    {"id", row.id},
+                    {"parent", row.parent},
+                    {"name", row.name},
+                    {"lifecycle", row.lifecycle},
+                    {"status", row.status}});
       } else {
-        print(printable(fmt::format("{}/{}  {}  {}{}", row.kind, row.id, row.lifecycle, row.status.empty() ? "" : row.status + "  ", row.name)) + "\n");
+        print(printable(fmt::format("{}/{}  {}  {}{}", row.kind, row.id, row.lifecycle,
+                                    row.status.empty() ? "" : row.status + "  ", row.name)) +
+              "\n");
       }
     }
   } while (after != 0);
@@ -125,7 +148,9 @@ async::Task<ExitCode> ls_body(Runtime& runtime, archive::Archive& archive, const
   }
   if (path.id.empty()) co_return co_await ls_kind(runtime, *snapshot, path.kind);
   auto const row = co_await snapshot->find(path.kind, path.id);
-  if (!row) throw archive::NotFound("no " + path.kind + " '" + path.id + "' in snapshot " + snapshot->info().id + "; `mlferry ls --archive … " + path.kind + "` lists them");
+  if (!row)
+    throw archive::NotFound("no " + path.kind + " '" + path.id + "' in snapshot " + snapshot->info().id +
+                            "; `mlferry ls --archive … " + path.kind + "` lists them");
   auto const files = co_await snapshot->files(path.kind, path.id);
   for (auto const& file : files) {
     if (!path.file.empty() && file.path != path.file && !file.path.starts_with(path.file + "/")) continue;
@@ -144,7 +169,8 @@ async::Task<ExitCode> cat_body(archive::Archive& archive, const ArchiveJob& job)
   if (path.id.empty()) throw UsageError("cat wants KIND/ID for a record or KIND/ID/PATH for a file");
   if (path.file.empty()) {
     auto const object = co_await snapshot->get(path.kind, path.id);
-    if (!object) throw archive::NotFound("no " + path.kind + " '" + path.id + "' in snapshot " + snapshot->info().id);
+    if (!object)
+      throw archive::NotFound("no " + path.kind + " '" + path.id + "' in snapshot " + snapshot->info().id);
     print_json(object->record);
     co_return ExitCode::ok;
   }
@@ -158,7 +184,8 @@ async::Task<ExitCode> cat_body(archive::Archive& archive, const ArchiveJob& job)
   co_return ExitCode::ok;
 }
 
-ExitCode with_archive(const ArchiveJob& job, async::Task<ExitCode> (*body)(Runtime&, archive::Archive&, const ArchiveJob&)) {
+ExitCode with_archive(const ArchiveJob& job,
+                      async::Task<ExitCode> (*body)(Runtime&, archive::Archive&, const ArchiveJob&)) {
   auto global = job.global;
   global.no_progress = true;
   Runtime runtime(global);
@@ -169,14 +196,18 @@ ExitCode with_archive(const ArchiveJob& job, async::Task<ExitCode> (*body)(Runti
 }
 
 std::shared_ptr<ArchiveJob> add_command(CLI::App& app, Run& run, const char* name, const char* help,
-                                        async::Task<ExitCode> (*body)(Runtime&, archive::Archive&, const ArchiveJob&), CLI::App*& command) {
+                                        async::Task<ExitCode> (*body)(Runtime&, archive::Archive&,
+                                                                      const ArchiveJob&),
+                                        CLI::App*& command) {
   auto job = std::make_shared<ArchiveJob>();
   command = app.add_subcommand(name, help);
   add_archive_option(*command, job->archive, true);
   command->add_flag("--json", job->global.json, "JSON lines");
   command->add_option("--max-memory", job->global.max_memory, "Memory that the process may use for data")
       ->envname("MLFERRY_MAX_MEMORY")
-      ->check([](const std::string& text) { return parse_size(text) ? std::string() : "'" + text + "' is not a size (256M, 1G)"; });
+      ->check([](const std::string& text) {
+        return parse_size(text) ? std::string() : "'" + text + "' is not a size (256M, 1G)";
+      });
   command->callback([job, &run, body] { run = [job, body] { return with_archive(*job, body); }; });
   return job;
 }
@@ -185,29 +216,43 @@ std::shared_ptr<ArchiveJob> add_command(CLI::App& app, Run& run, const char* nam
 
 void add_check(CLI::App& app, Run& run) {
   CLI::App* command = nullptr;
-  auto job = add_command(app, run, "check", "Look for damage in an archive",
-                         [](Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) { return check_body(runtime, archive, job); }, command);
+  auto job = add_command(
+      app, run, "check", "Look for damage in an archive",
+      [](Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) {
+        return check_body(runtime, archive, job);
+      },
+      command);
   command->add_flag("--read-data", job->read_data, "Read all artifact data too");
 }
 
 void add_snapshots(CLI::App& app, Run& run) {
   CLI::App* command = nullptr;
-  add_command(app, run, "snapshots", "List the snapshots of an archive",
-              [](Runtime& runtime, archive::Archive& archive, const ArchiveJob&) { return snapshots_body(runtime, archive); }, command);
+  add_command(
+      app, run, "snapshots", "List the snapshots of an archive",
+      [](Runtime& runtime, archive::Archive& archive, const ArchiveJob&) {
+        return snapshots_body(runtime, archive);
+      },
+      command);
 }
 
 void add_ls(CLI::App& app, Run& run) {
   CLI::App* command = nullptr;
-  auto job = add_command(app, run, "ls", "List kinds, the objects of a kind, or the files of an object",
-                         [](Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) { return ls_body(runtime, archive, job); }, command);
+  auto job = add_command(
+      app, run, "ls", "List kinds, the objects of a kind, or the files of an object",
+      [](Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) {
+        return ls_body(runtime, archive, job);
+      },
+      command);
   add_snapshot_option(*command, job->archive);
   command->add_option("path", job->path, "KIND, KIND/ID or KIND/ID/FOLDER; nothing: the kinds");
 }
 
 void add_cat(CLI::App& app, Run& run) {
   CLI::App* command = nullptr;
-  auto job = add_command(app, run, "cat", "Print a record or a file of an archive",
-                         [](Runtime&, archive::Archive& archive, const ArchiveJob& job) { return cat_body(archive, job); }, command);
+  auto job = add_command(
+      app, run, "cat", "Print a record or a file of an archive",
+      [](Runtime&, archive::Archive& archive, const ArchiveJob& job) { return cat_body(archive, job); },
+      command);
   add_snapshot_option(*command, job->archive);
   command->add_option("path", job->path, "KIND/ID: the record; KIND/ID/PATH: the file")->required();
 }

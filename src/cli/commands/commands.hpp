@@ -1,6 +1,6 @@
 #pragma once
-// One function a command: adds it to the program's options and says how it is run. `run` is set to the chosen command's
-// function while argv is parsed.
+// One function a command: adds it to the program's options and says how it is run. `run` is set to the chosen
+// command's function while argv is parsed.
 
 #include <functional>
 

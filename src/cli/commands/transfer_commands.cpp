@@ -43,7 +43,8 @@ ExitCode import_all(const Job& job) {
   ServerEnd server(runtime, job.destination, Side::destination, true);
   auto archive = open_archive(runtime, job.archive);
   engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, job.archive.snapshot);
-  engine::ServerTarget target(runtime.context(), server.client, state_folder(job.global), server.local_artifacts);
+  engine::ServerTarget target(runtime.context(), server.client, state_folder(job.global),
+                              server.local_artifacts);
   auto body = [&]() -> async::Task<ExitCode> {
     co_await engine::transfer(runtime.context(), source, target);
     co_return ExitCode::ok;
@@ -55,7 +56,8 @@ ExitCode copy_all(const Job& job) {
   Runtime runtime(job.global);
   ServerEnd from(runtime, job.source, Side::source, false);
   ServerEnd to(runtime, job.destination, Side::destination, false);
-  if (from.http.base_url() == to.http.base_url()) throw UsageError("source and destination are the same server: " + to.http.base_url());
+  if (from.http.base_url() == to.http.base_url())
+    throw UsageError("source and destination are the same server: " + to.http.base_url());
   engine::ServerSource source(runtime.context(), from.client, {from.name, from.local_artifacts, true});
   engine::ServerTarget target(runtime.context(), to.client, state_folder(job.global), to.local_artifacts);
   auto body = [&]() -> async::Task<ExitCode> {
@@ -67,7 +69,8 @@ ExitCode copy_all(const Job& job) {
 
 ExitCode verify(const Job& job) {
   bool const from_archive = !job.archive.place.empty();
-  if (from_archive && !job.source.uri.empty()) throw UsageError("give --archive or --src-mlflow-uri, not both");
+  if (from_archive && !job.source.uri.empty())
+    throw UsageError("give --archive or --src-mlflow-uri, not both");
   Runtime runtime(job.global);
   ServerEnd to(runtime, job.destination, Side::destination, from_archive);
   engine::ServerSource copy(runtime.context(), to.client, {"", to.local_artifacts, false});
@@ -76,11 +79,13 @@ ExitCode verify(const Job& job) {
   std::unique_ptr<engine::Source> original;
   if (from_archive) {
     archive = open_archive(runtime, job.archive);
-    original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place, job.archive.snapshot);
+    original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
+                                                       job.archive.snapshot);
   } else {
     from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false);
-    original = std::make_unique<engine::ServerSource>(runtime.context(), from->client,
-                                                      engine::ServerSourceOptions{from->name, from->local_artifacts, true});
+    original = std::make_unique<engine::ServerSource>(
+        runtime.context(), from->client,
+        engine::ServerSourceOptions{from->name, from->local_artifacts, true});
   }
   auto body = [&]() -> async::Task<ExitCode> {
     co_await engine::compare(runtime.context(), *original, copy, job.compare);
@@ -97,7 +102,9 @@ void add_export_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->source, Side::source, true);
   add_archive_option(*command, job->archive, true);
   command->add_option("--compression", job->archive.compression, "zstd level; 0 stores as it is")
-      ->envname("MLFERRY_COMPRESSION")->check(CLI::Range(0, 19))->capture_default_str();
+      ->envname("MLFERRY_COMPRESSION")
+      ->check(CLI::Range(0, 19))
+      ->capture_default_str();
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return export_all(*job); }; });
 }
@@ -123,12 +130,14 @@ void add_copy_all(CLI::App& app, Run& run) {
 
 void add_verify(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
-  auto* command = app.add_subcommand("verify", "Compare a server or an archive with the server that it was copied to");
+  auto* command =
+      app.add_subcommand("verify", "Compare a server or an archive with the server that it was copied to");
   add_server_options(*command, job->source, Side::source, false);
   add_server_options(*command, job->destination, Side::destination, false);
   add_archive_option(*command, job->archive, false);
   add_snapshot_option(*command, job->archive);
-  command->add_flag("!--no-data", job->compare.data, "Compare names and sizes of artifacts, not their content");
+  command->add_flag("!--no-data", job->compare.data,
+                    "Compare names and sizes of artifacts, not their content");
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return verify(*job); }; });
 }

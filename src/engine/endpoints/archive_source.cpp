@@ -11,11 +11,17 @@ constexpr std::uint64_t page_memory = 8u << 20;
 template <class Record>
 constexpr Kind kind_of();
 template <>
-constexpr Kind kind_of<ExperimentRecord>() { return Kind::experiment; }
+constexpr Kind kind_of<ExperimentRecord>() {
+  return Kind::experiment;
+}
 template <>
-constexpr Kind kind_of<RunRecord>() { return Kind::run; }
+constexpr Kind kind_of<RunRecord>() {
+  return Kind::run;
+}
 template <>
-constexpr Kind kind_of<LoggedModelRecord>() { return Kind::logged_model; }
+constexpr Kind kind_of<LoggedModelRecord>() {
+  return Kind::logged_model;
+}
 
 }  // namespace
 
@@ -30,7 +36,8 @@ class ArchiveSource::ObjectPages final : public Pages<Record> {
     if (done_) co_return std::nullopt;
     auto permit = std::make_shared<async::Permit>(co_await source_.context_.memory.acquire(page_memory));
     auto const kind = kind_of<Record>();
-    auto page = co_await source_.snapshot_->objects(std::string(kind_name(kind)), parent_, after_, objects_a_page);
+    auto page =
+        co_await source_.snapshot_->objects(std::string(kind_name(kind)), parent_, after_, objects_a_page);
     after_ = page.next;
     done_ = page.next == 0;
     if (page.objects.empty()) {
@@ -47,7 +54,8 @@ class ArchiveSource::ObjectPages final : public Pages<Record> {
       co_await source_.add_files(record, kind, object.row.id);
       // An archive never changes, so an equal fingerprint is enough whatever the status says.
       if (known_ != nullptr && !record.fingerprint.empty() && !source_.context_.options.full) {
-        record.unchanged = co_await known_->unchanged(kind, parent_.value_or(""), object.row.id, record.fingerprint);
+        record.unchanged =
+            co_await known_->unchanged(kind, parent_.value_or(""), object.row.id, record.fingerprint);
       }
     }
     co_return records;
@@ -67,7 +75,8 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
 
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
     if (done_) co_return std::nullopt;
-    auto page = co_await source_.snapshot_->objects(std::string(kind_name(Kind::registered_model)), std::nullopt, after_, models_a_page);
+    auto page = co_await source_.snapshot_->objects(std::string(kind_name(Kind::registered_model)),
+                                                    std::nullopt, after_, models_a_page);
     after_ = page.next;
     done_ = page.next == 0 || page.objects.empty();
     if (page.objects.empty()) co_return std::nullopt;
@@ -78,7 +87,8 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
       record.fingerprint = object.row.fingerprint;
       std::int64_t after = 0;
       do {
-        auto versions = co_await source_.snapshot_->objects(std::string(kind_name(Kind::model_version)), object.row.id, after, objects_a_page);
+        auto versions = co_await source_.snapshot_->objects(std::string(kind_name(Kind::model_version)),
+                                                            object.row.id, after, objects_a_page);
         after = versions.next;
         for (auto& version : versions.objects) {
           auto& item = record.versions.emplace_back();
@@ -96,7 +106,8 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
   bool done_ = false;
 };
 
-ArchiveSource::ArchiveSource(const Context& context, archive::Archive& archive, std::string place, std::string snapshot)
+ArchiveSource::ArchiveSource(const Context& context, archive::Archive& archive, std::string place,
+                             std::string snapshot)
     : context_(context), archive_(archive), place_(std::move(place)), snapshot_id_(std::move(snapshot)) {}
 
 async::Task<SourceInfo> ArchiveSource::open() {
@@ -105,9 +116,11 @@ async::Task<SourceInfo> ArchiveSource::open() {
   for (auto const& gap : gaps) gaps_[{gap.kind, gap.id}].push_back({gap.path, gap.reason});
   SourceInfo info;
   info.identity = snapshot_->info().source;
-  info.description = "archive " + place_ + " (snapshot " + snapshot_->info().id + " of " + snapshot_->info().created + ")";
+  info.description =
+      "archive " + place_ + " (snapshot " + snapshot_->info().id + " of " + snapshot_->info().created + ")";
   if (auto const* uncopied = mlflow::get_object(snapshot_->info().summary, "not_copied")) {
-    for (auto const& [kind, n] : *uncopied) info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
+    for (auto const& [kind, n] : *uncopied)
+      info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
   }
   co_return info;
 }
@@ -130,7 +143,8 @@ std::unique_ptr<Pages<RunRecord>> ArchiveSource::runs(std::string experiment_id,
   return std::make_unique<ObjectPages<RunRecord>>(*this, std::move(experiment_id), &known);
 }
 
-std::unique_ptr<Pages<LoggedModelRecord>> ArchiveSource::logged_models(std::string experiment_id, Known& known) {
+std::unique_ptr<Pages<LoggedModelRecord>> ArchiveSource::logged_models(std::string experiment_id,
+                                                                       Known& known) {
   return std::make_unique<ObjectPages<LoggedModelRecord>>(*this, std::move(experiment_id), &known);
 }
 

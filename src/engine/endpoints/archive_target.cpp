@@ -8,8 +8,8 @@ namespace mlferry::engine {
 
 namespace {
 
-archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view parent, std::string_view name, bool deleted,
-                          const std::string& fingerprint) {
+archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view parent, std::string_view name,
+                          bool deleted, const std::string& fingerprint) {
   archive::ObjectRow row;
   row.kind = kind_name(kind);
   row.id = id;
@@ -65,7 +65,8 @@ void ArchiveTarget::report_gaps(const RecordBase& record, const std::string& id,
   }
 }
 
-async::Task<Outcome> ArchiveTarget::keep(Kind kind, std::string id, std::string name, const RecordBase& record) {
+async::Task<Outcome> ArchiveTarget::keep(Kind kind, std::string id, std::string name,
+                                         const RecordBase& record) {
   if (writer_) co_await writer_->keep(std::string(kind_name(kind)), id);
   context_.report.found(Kind::artifact, record.files.size());
   context_.report.unchanged(Kind::artifact, record.files.size());
@@ -79,8 +80,9 @@ async::Task<Outcome> ArchiveTarget::put_object(archive::ObjectRow row, json::obj
     auto const previous = co_await base_->find(row.kind, row.id);
     known = previous.has_value();
     bool const same = known && !row.fingerprint.empty() && previous->fingerprint == row.fingerprint;
-    if (same && !context_.options.full && (row.kind == kind_name(Kind::experiment) || row.kind == kind_name(Kind::registered_model) ||
-                                           row.kind == kind_name(Kind::model_version))) {
+    if (same && !context_.options.full &&
+        (row.kind == kind_name(Kind::experiment) || row.kind == kind_name(Kind::registered_model) ||
+         row.kind == kind_name(Kind::model_version))) {
       if (writer_) co_await writer_->keep(row.kind, row.id);
       co_return Outcome::unchanged;
     }
@@ -91,15 +93,17 @@ async::Task<Outcome> ArchiveTarget::put_object(archive::ObjectRow row, json::obj
 
 async::Task<Outcome> ArchiveTarget::put_experiment(ExperimentRecord record) {
   auto const& experiment = record.experiment;
-  auto row = row_of(Kind::experiment, experiment.id(), "", experiment.name(), experiment.deleted(), record.fingerprint);
+  auto row = row_of(Kind::experiment, experiment.id(), "", experiment.name(), experiment.deleted(),
+                    record.fingerprint);
   row.time = mlflow::get_int(experiment.doc, "creation_time");
   co_return co_await put_object(std::move(row), to_archive(record));
 }
 
-async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name, Source& source, async::Permit,
-                                      bool& all_there) {
+async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name, Source& source,
+                                      async::Permit, bool& all_there) {
   std::string const kind(kind_name(owner.kind));
-  auto copy = [](Source& source, archive::SnapshotWriter& writer, FileOwner owner, std::string kind, FileEntry file) -> async::Task<> {
+  auto copy = [](Source& source, archive::SnapshotWriter& writer, FileOwner owner, std::string kind,
+                 FileEntry file) -> async::Task<> {
     auto reader = co_await source.open_file(owner, file);
     co_await writer.put_file(kind, owner.id, file.path, *reader, file.size);
   };
@@ -116,11 +120,13 @@ async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::stri
   context_.report.add_bytes(file.size.value_or(0));
 }
 
-async::Task<bool> ArchiveTarget::put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source) {
+async::Task<bool> ArchiveTarget::put_files(FileOwner owner, const RecordBase& record, std::string name,
+                                           Source& source) {
   context_.report.found(Kind::artifact, record.files.size());
   report_gaps(record, owner.id, name);
   if (writer_) {
-    for (auto const& gap : record.gaps) co_await writer_->put_gap({std::string(kind_name(owner.kind)), owner.id, gap.path, gap.reason});
+    for (auto const& gap : record.gaps)
+      co_await writer_->put_gap({std::string(kind_name(owner.kind)), owner.id, gap.path, gap.reason});
   }
   bool all_there = true;
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
@@ -140,7 +146,8 @@ async::Task<Outcome> ArchiveTarget::put_run(RunRecord record, Source& source) {
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   // Incomplete files: no fingerprint, so that the next export reads the run again.
   bool const complete = co_await put_files(owner_of(record), record, name, source);
-  auto row = row_of(Kind::run, id, record.run.experiment_id(), name, record.run.deleted(), complete ? record.fingerprint : "");
+  auto row = row_of(Kind::run, id, record.run.experiment_id(), name, record.run.deleted(),
+                    complete ? record.fingerprint : "");
   row.status = record.run.status();
   row.time = record.run.start_time();
   co_return co_await put_object(std::move(row), to_archive(record));
@@ -152,13 +159,16 @@ async::Task<Outcome> ArchiveTarget::put_logged_model(LoggedModelRecord record, S
   if (record.unchanged) co_return co_await keep(Kind::logged_model, id, name, record);
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   bool const complete = co_await put_files(owner_of(record), record, name, source);
-  auto row = row_of(Kind::logged_model, id, record.model.experiment_id(), name, record.deleted, complete ? record.fingerprint : "");
+  auto row = row_of(Kind::logged_model, id, record.model.experiment_id(), name, record.deleted,
+                    complete ? record.fingerprint : "");
   row.status = record.model.status();
   row.time = mlflow::get_int(record.model.info(), "creation_timestamp_ms");
   co_return co_await put_object(std::move(row), to_archive(record));
 }
 
-async::Task<> ArchiveTarget::put_links() { co_return; }
+async::Task<> ArchiveTarget::put_links() {
+  co_return;
+}
 
 async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, bool) {
   std::string const name(record.model.name());
@@ -166,7 +176,8 @@ async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord r
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   for (auto const& item : record.versions) {
     auto const number = item.version.number();
-    auto row = row_of(Kind::model_version, name + "/" + std::to_string(number), name, name, false, item.fingerprint);
+    auto row =
+        row_of(Kind::model_version, name + "/" + std::to_string(number), name, name, false, item.fingerprint);
     row.status = item.version.status();
     row.time = mlflow::get_int(item.version.doc, "creation_timestamp");
     auto const outcome = co_await put_object(std::move(row), to_archive(item));

@@ -16,7 +16,8 @@ class ArchiveTarget final : public Target {
   ArchiveTarget(const Context& context, archive::Archive& archive, std::string place);
 
   async::Task<> begin(const SourceInfo& source) override;
-  async::Task<bool> unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) override;
+  async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
+                              std::string fingerprint) override;
   async::Task<Outcome> put_experiment(ExperimentRecord record) override;
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
@@ -32,7 +33,8 @@ class ArchiveTarget final : public Target {
   async::Task<Outcome> put_object(archive::ObjectRow row, json::object record);
   async::Task<Outcome> keep(Kind kind, std::string id, std::string name, const RecordBase& record);
   async::Task<bool> put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source);
-  async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, Source& source, async::Permit slot, bool& all_there);
+  async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, Source& source,
+                         async::Permit slot, bool& all_there);
   void report_gaps(const RecordBase& record, const std::string& id, const std::string& name);
 
   const Context& context_;

@@ -20,8 +20,8 @@ std::size_t depth_of(std::string_view path) {
 }
 
 // Sorts one folder's listing into the owner's files, gaps and the folders still to be listed.
-void take(RecordBase& owner, std::size_t index, const std::string& folder, const std::vector<mlflow::FileInfo>& listing,
-          bool decodes_twice, std::vector<Folder>& next) {
+void take(RecordBase& owner, std::size_t index, const std::string& folder,
+          const std::vector<mlflow::FileInfo>& listing, bool decodes_twice, std::vector<Folder>& next) {
   for (auto const& entry : listing) {
     // Below its folder, or the server is not to be trusted: a loop or a name with '..' ends here.
     auto const prefix = folder.empty() ? std::string() : folder + "/";
@@ -29,7 +29,8 @@ void take(RecordBase& owner, std::size_t index, const std::string& folder, const
     auto const name = below ? std::string_view(entry.path).substr(prefix.size()) : std::string_view();
     if (!below || name == "." || name == ".." || name.find('/') != std::string_view::npos ||
         name.find('\0') != std::string_view::npos) {
-      owner.gaps.push_back({entry.path, "the server listed this name in folder '" + folder + "', where it cannot be"});
+      owner.gaps.push_back(
+          {entry.path, "the server listed this name in folder '" + folder + "', where it cannot be"});
       continue;
     }
     auto const reason = decodes_twice ? mlflow::unservable_reason(entry.path) : std::string();
@@ -37,7 +38,8 @@ void take(RecordBase& owner, std::size_t index, const std::string& folder, const
       owner.gaps.push_back({entry.path, (entry.is_dir ? "folder: " : "") + reason});
     } else if (entry.is_dir) {
       if (depth_of(entry.path) > max_folder_depth) {
-        owner.gaps.push_back({entry.path, "folder: more than " + std::to_string(max_folder_depth) + " levels deep"});
+        owner.gaps.push_back(
+            {entry.path, "folder: more than " + std::to_string(max_folder_depth) + " levels deep"});
       } else {
         next.push_back({index, entry.path});
       }
@@ -67,7 +69,8 @@ struct Lister {
 async::Task<> list_one(Lister& lister, Folder folder) {
   std::string id(lister.runs[folder.owner].run.id());
   std::vector<mlflow::FileInfo> listing;
-  auto read = [](Lister& lister, std::string id, std::string path, std::vector<mlflow::FileInfo>& out) -> async::Task<> {
+  auto read = [](Lister& lister, std::string id, std::string path,
+                 std::vector<mlflow::FileInfo>& out) -> async::Task<> {
     out = co_await lister.client.list_artifacts(id, path);
   };
   auto const failure = co_await attempt(read(lister, id, folder.path, listing));
@@ -99,7 +102,8 @@ async::Task<> list_batch(Lister& lister, std::vector<Folder> folders) {
   }
 }
 
-async::Task<> list_proxied_tree(mlflow::Client& client, bool decodes_twice, std::string root, RecordBase& owner) {
+async::Task<> list_proxied_tree(mlflow::Client& client, bool decodes_twice, std::string root,
+                                RecordBase& owner) {
   std::vector<Folder> todo{{0, ""}};
   while (!todo.empty()) {
     std::vector<Folder> next;
@@ -154,7 +158,8 @@ async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string a
   auto const root = proxied_path(artifact_location);
   if (!root || root->empty()) co_return std::nullopt;
   std::vector<mlflow::FileInfo> listing;
-  auto read = [](mlflow::Client& client, std::string path, std::vector<mlflow::FileInfo>& out) -> async::Task<> {
+  auto read = [](mlflow::Client& client, std::string path,
+                 std::vector<mlflow::FileInfo>& out) -> async::Task<> {
     out = co_await client.list_proxied(path);
   };
   auto const failure = co_await attempt(read(client, *root, listing));
@@ -164,7 +169,8 @@ async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string a
   co_return names;
 }
 
-bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location, const KnownFolders& folders) {
+bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location,
+                  const KnownFolders& folders) {
   if (!folders) return false;
   auto const root = proxied_path(artifact_location);
   auto const path = proxied_path(artifact_uri);
@@ -173,8 +179,9 @@ bool surely_empty(std::string_view artifact_uri, std::string_view artifact_locat
   return !folders->contains(rest.substr(0, rest.find('/')));
 }
 
-async::Task<> list_run_files(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                             std::string artifact_location, const KnownFolders& folders, bool local_artifacts,
+async::Task<> list_run_files(const Context& context, mlflow::Client& client,
+                             const mlflow::Capabilities& capabilities, std::string artifact_location,
+                             const KnownFolders& folders, bool local_artifacts,
                              std::vector<RunRecord>& runs) {
   Lister lister{client, capabilities, runs, {}};
   std::vector<Folder> todo;
@@ -209,8 +216,9 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client, con
   for (auto& run : runs) sort_files(run);
 }
 
-async::Task<> list_model_files(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                               bool local_artifacts, LoggedModelRecord& record) {
+async::Task<> list_model_files(const Context& context, mlflow::Client& client,
+                               const mlflow::Capabilities& capabilities, bool local_artifacts,
+                               LoggedModelRecord& record) {
   std::string const uri(record.model.artifact_uri());
   auto const root = proxied_path(uri);
   auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
@@ -222,7 +230,8 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client, c
   } else if (record.deleted) {
     failure = "the model is deleted and its artifacts (" + uri + ") are not behind the server's proxy";
   } else {
-    failure = co_await attempt(list_model_tree(client, capabilities.decodes_paths_twice, std::string(record.model.id()), record));
+    failure = co_await attempt(
+        list_model_tree(client, capabilities.decodes_paths_twice, std::string(record.model.id()), record));
   }
   if (failure) take_failure(record, "", *failure);
   sort_files(record);

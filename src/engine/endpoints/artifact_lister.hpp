@@ -1,6 +1,7 @@
 #pragma once
-// Lists every file below the artifact roots of many runs with the fewest requests: ten folders a /graphql request where the
-// server has it, else one folder a request; runs whose folder the proxy does not even hold cost nothing.
+// Lists every file below the artifact roots of many runs with the fewest requests: ten folders a /graphql
+// request where the server has it, else one folder a request; runs whose folder the proxy does not even hold
+// cost nothing.
 
 #include <optional>
 #include <string>
@@ -19,18 +20,22 @@ using KnownFolders = std::optional<std::unordered_set<std::string>>;
 // One request. nullopt when the location is not proxied or the listing fails.
 async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string artifact_location);
 
-// Whether a run certainly has no files: its artifacts lie below `artifact_location` and its folder is not there.
-bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location, const KnownFolders& folders);
+// Whether a run certainly has no files: its artifacts lie below `artifact_location` and its folder is not
+// there.
+bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location,
+                  const KnownFolders& folders);
 
-// Fills `files` and `gaps` of each record. `local_artifacts`: local folders that the runs name may be read on this machine. Names that no endpoint can serve become gaps. Unlistable folders become gaps too. At most
+// Fills `files` and `gaps` of each record. `local_artifacts`: local folders that the runs name may be read on
+// this machine. Names that no endpoint can serve become gaps. Unlistable folders become gaps too. At most
 // `max_depth` levels and `max_files` files a run: beyond that a gap says so.
-async::Task<> list_run_files(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                             std::string artifact_location, const KnownFolders& folders, bool local_artifacts,
-                             std::vector<RunRecord>& runs);
+async::Task<> list_run_files(const Context& context, mlflow::Client& client,
+                             const mlflow::Capabilities& capabilities, std::string artifact_location,
+                             const KnownFolders& folders, bool local_artifacts, std::vector<RunRecord>& runs);
 
 // The same for one logged model; a deleted one is listed through the proxy.
-async::Task<> list_model_files(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                               bool local_artifacts, LoggedModelRecord& record);
+async::Task<> list_model_files(const Context& context, mlflow::Client& client,
+                               const mlflow::Capabilities& capabilities, bool local_artifacts,
+                               LoggedModelRecord& record);
 
 // "mlflow-artifacts:/a/b" and "mlflow-artifacts://host/a/b" -> "a/b"; nullopt for other schemes.
 std::optional<std::string> proxied_path(std::string_view artifact_uri);

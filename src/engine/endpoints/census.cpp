@@ -22,13 +22,16 @@ struct Listing {
 
 constexpr Listing listings[] = {
     {"prompts", Method::get,
-     "/api/2.0/mlflow/registered-models/search?max_results=1000&filter=tags.%60mlflow.prompt.is_prompt%60%20%3D%20%27true%27", "",
-     "registered_models"},
-    {"evaluation datasets", Method::post, "/api/3.0/mlflow/datasets/search", R"({"max_results":1000})", "datasets"},
+     "/api/2.0/mlflow/registered-models/"
+     "search?max_results=1000&filter=tags.%60mlflow.prompt.is_prompt%60%20%3D%20%27true%27",
+     "", "registered_models"},
+    {"evaluation datasets", Method::post, "/api/3.0/mlflow/datasets/search", R"({"max_results":1000})",
+     "datasets"},
     {"scorers", Method::get, "/api/3.0/mlflow/scorers/list", "", "scorers"},
     {"webhooks", Method::get, "/api/2.0/mlflow/webhooks", "", "webhooks"},
     {"gateway secrets", Method::get, "/api/3.0/mlflow/gateway/secrets/list", "", "secrets"},
-    {"gateway model definitions", Method::get, "/api/3.0/mlflow/gateway/model-definitions/list", "", "model_definitions"},
+    {"gateway model definitions", Method::get, "/api/3.0/mlflow/gateway/model-definitions/list", "",
+     "model_definitions"},
     {"gateway endpoints", Method::get, "/api/3.0/mlflow/gateway/endpoints/list", "", "endpoints"},
     {"gateway budgets", Method::get, "/api/3.0/mlflow/gateway/budgets/list", "", "budget_policies"},
     {"gateway guardrails", Method::get, "/api/3.0/mlflow/gateway/guardrails/list", "", "guardrails"},
@@ -44,7 +47,8 @@ constexpr int most_pages = 100'000;
 
 std::string with_token(const std::string& target, const std::string& token) {
   if (token.empty()) return target;
-  return target + (target.find('?') == std::string::npos ? "?" : "&") + "page_token=" + http::percent_encode(token);
+  return target + (target.find('?') == std::string::npos ? "?" : "&") +
+         "page_token=" + http::percent_encode(token);
 }
 
 std::string body_with_token(std::string_view body, const std::string& token) {
@@ -55,8 +59,9 @@ std::string body_with_token(std::string_view body, const std::string& token) {
 }
 
 // How many items in all pages; nullopt when the server has no such call.
-async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Method method, std::string target,
-                                                     std::string body, std::string items) {
+async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Method method,
+                                                     std::string target, std::string body,
+                                                     std::string items) {
   std::int64_t n = 0;
   std::string token;
   for (int page = 0; page < most_pages; ++page) {
@@ -89,16 +94,18 @@ async::Task<std::optional<std::int64_t>> count_traces(mlflow::Client& client, st
   for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
     auto const end = std::min(ids.size(), i + experiments_a_question);
     if (counts_itself) {
-      auto const body = R"({"experiment_ids":)" + id_list(ids, i, end) +
-                        R"(,"view_type":"TRACES","metric_name":"trace_count","aggregations":[{"aggregation_type":"COUNT"}]})";
-      auto const answer =
-          co_await client.call(Method::post, "/api/3.0/mlflow/traces/metrics", body, http::RequestClass::search);
+      auto const body =
+          R"({"experiment_ids":)" + id_list(ids, i, end) +
+          R"(,"view_type":"TRACES","metric_name":"trace_count","aggregations":[{"aggregation_type":"COUNT"}]})";
+      auto const answer = co_await client.call(Method::post, "/api/3.0/mlflow/traces/metrics", body,
+                                               http::RequestClass::search);
       if (answer) {
         auto const* points = mlflow::get_array(*answer, "data_points");
         for (auto const& point : points == nullptr ? mlflow::json::array{} : *points) {
           auto const* object = point.if_object();
           auto const* values = object == nullptr ? nullptr : mlflow::get_object(*object, "values");
-          if (values != nullptr) total += static_cast<std::int64_t>(mlflow::get_double(*values, "COUNT").value_or(0));
+          if (values != nullptr)
+            total += static_cast<std::int64_t>(mlflow::get_double(*values, "COUNT").value_or(0));
         }
         continue;
       }
@@ -124,14 +131,19 @@ async::Task<std::optional<std::int64_t>> count_traces(mlflow::Client& client, st
   co_return total;
 }
 
-async::Task<std::optional<std::int64_t>> count_review_queues(mlflow::Client& client, std::vector<std::string> ids) {
+async::Task<std::optional<std::int64_t>> count_review_queues(mlflow::Client& client,
+                                                             std::vector<std::string> ids) {
   std::int64_t total = 0;
   for (auto const& id : ids) {
-    auto const n = co_await count_pages(
-        client, Method::get, "/api/3.0/mlflow/review-queues/list?experiment_id=" + http::percent_encode(id), "",
-        "review_queues");
-    if (!n) co_return std::nullopt;
-    total += *n;
+    try {
+      auto const n = co_await count_pages(
+          client, Method::get, "/api/3.0/mlflow/review-queues/list?experiment_id=" + http::percent_encode(id),
+          "", "review_queues");
+      if (!n) co_return std::nullopt;
+      total += *n;
+    } catch (const mlflow::ApiError& error) {
+      if (!error.not_found()) throw;  // the server answers so for deleted experiments
+    }
   }
   co_return total;
 }
@@ -145,7 +157,8 @@ async::Task<> into(async::Task<std::optional<std::int64_t>> count, std::optional
 async::Task<Census> count_uncopied(mlflow::Client& client, const mlflow::Capabilities& capabilities,
                                    std::vector<std::string> experiment_ids) {
   Census census;
-  auto add = [&census](const char* label, const std::optional<std::string>& failure, std::optional<std::int64_t> n) {
+  auto add = [&census](const char* label, const std::optional<std::string>& failure,
+                       std::optional<std::int64_t> n) {
     if (failure) {
       census.counts[label] = unknown;
       census.notes.push_back(std::string(label) + " could not be counted: " + *failure);
@@ -167,11 +180,13 @@ async::Task<Census> count_uncopied(mlflow::Client& client, const mlflow::Capabil
   add("review queues", queues_failure, queues);
   if (queues) {
     census.notes.push_back(
-        "label schemas are not counted: on this server listing them creates one in every experiment, and mlferry only reads");
+        "label schemas are not counted: on this server listing them creates one in every experiment, and "
+        "mlferry only reads");
   }
   if (capabilities.workspaces) {
     std::optional<std::int64_t> n;
-    auto const failure = co_await attempt(into(count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces"), n));
+    auto const failure = co_await attempt(
+        into(count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces"), n));
     if (n && *n > 1) {
       census.notes.push_back("the server has " + std::to_string(*n) +
                              " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");

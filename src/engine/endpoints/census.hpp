@@ -12,7 +12,8 @@
 namespace mlferry::engine {
 
 struct Census {
-  std::map<std::string, std::int64_t> counts;  // only kinds with at least one object; -1: could not be counted
+  std::map<std::string, std::int64_t>
+      counts;  // only kinds with at least one object; -1: could not be counted
   std::vector<std::string> notes;
 };
 

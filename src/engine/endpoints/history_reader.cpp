@@ -49,7 +49,8 @@ async::Task<> read_bulk(Group& group, std::string key, std::vector<std::string> 
     auto rows = co_await group.client.history_bulk(asked, key);
     std::string const last = rows.empty() ? std::string() : rows.back().run_id;
     auto const split = split_bulk(asked, rows.size(), mlflow::Client::history_bulk_limit, last);
-    std::set<std::string_view> complete(asked.begin(), asked.begin() + static_cast<std::ptrdiff_t>(split.complete));
+    std::set<std::string_view> complete(asked.begin(),
+                                        asked.begin() + static_cast<std::ptrdiff_t>(split.complete));
     for (auto& row : rows) {
       auto const found = group.by_id.find(row.run_id);
       if (found == group.by_id.end() || !complete.contains(row.run_id)) continue;
@@ -66,7 +67,8 @@ async::Task<> read_bulk(Group& group, std::string key, std::vector<std::string> 
 async::Task<> read_bulk_or_mark(Group& group, std::string key, std::vector<std::string> asked) {
   auto const failure = co_await attempt(read_bulk(group, key, asked));
   if (!failure) co_return;
-  for (auto const& id : asked) group.by_id.at(id)->read_error = "history of metric '" + key + "': " + *failure;
+  for (auto const& id : asked)
+    group.by_id.at(id)->read_error = "history of metric '" + key + "': " + *failure;
 }
 
 }  // namespace
@@ -85,8 +87,8 @@ BulkSplit split_bulk(const std::vector<std::string>& asked, std::size_t rows, st
   return {complete, complete == 0};
 }
 
-async::Task<> read_histories(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                             std::vector<RunRecord>& runs) {
+async::Task<> read_histories(const Context& context, mlflow::Client& client,
+                             const mlflow::Capabilities& capabilities, std::vector<RunRecord>& runs) {
   Group group{client, {}};
   std::map<std::string, std::vector<std::string>> runs_of_key;
   for (auto& record : runs) {
@@ -121,7 +123,8 @@ async::Task<> read_histories(const Context& context, mlflow::Client& client, con
     if (record.unchanged || !record.read_error.empty()) continue;
     for (auto const& series : record.history) {
       if (series.points.empty()) {
-        record.read_error = "metric '" + series.key + "' has a last value but no history: the run changed while it was read";
+        record.read_error =
+            "metric '" + series.key + "' has a last value but no history: the run changed while it was read";
       }
     }
   }

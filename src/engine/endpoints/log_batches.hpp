@@ -1,6 +1,6 @@
 #pragma once
-// Cuts a run's params, metric rows and tags into the fewest log-batch requests that the server takes: at most 1000 items, of
-// them 100 params and 100 tags (mlflow-rest 2.6). Pure.
+// Cuts a run's params, metric rows and tags into the fewest log-batch requests that the server takes: at most
+// 1000 items, of them 100 params and 100 tags (mlflow-rest 2.6). Pure.
 
 #include <cstddef>
 #include <vector>

@@ -1,7 +1,8 @@
 #pragma once
-// Walks an offset-paged, ascending listing so that nothing that existed at the start is missed while the server is
-// being written to: pages overlap by one row, and when that row is not the one expected (rows before it were
-// removed), the walk steps back until it meets rows it knows. Rows seen before are dropped. Pure.
+// Walks an offset-paged, ascending listing so that nothing that existed at the start is missed while the
+// server is being written to: pages overlap by one row, and when that row is not the one expected (rows
+// before it were removed), the walk steps back until it meets rows it knows. Rows seen before are dropped.
+// Pure.
 
 #include <cstdint>
 #include <string>
@@ -17,8 +18,8 @@ class PageWalker {
   std::string token() const;
   bool done() const { return done_; }
 
-  // Takes the ids of the page read at offset(), in order, and whether the server says that more follow. Returns the indexes of the rows
-  // that are new. May return none although done() is false: read on.
+  // Takes the ids of the page read at offset(), in order, and whether the server says that more follow.
+  // Returns the indexes of the rows that are new. May return none although done() is false: read on.
   std::vector<std::size_t> take(const std::vector<std::string>& ids, bool more);
 
  private:

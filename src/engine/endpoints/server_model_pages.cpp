@@ -20,8 +20,10 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
 
   async::Task<std::optional<std::vector<LoggedModelRecord>>> next() override {
     while (state_ == State::listing) {
-      auto page = co_await source_.client().search_logged_models({experiment_id_}, "", logged_models_a_page, token_);
-      // An empty page ends the walk whatever its token says: some servers give tokens without end (mlflow-rest 2.5).
+      auto page =
+          co_await source_.client().search_logged_models({experiment_id_}, "", logged_models_a_page, token_);
+      // An empty page ends the walk whatever its token says: some servers give tokens without end
+      // (mlflow-rest 2.5).
       token_ = page.next_token;
       if (token_.empty() || page.items.empty()) state_ = State::named;
       std::vector<LoggedModelRecord> records;
@@ -63,10 +65,12 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
   }
 
   async::Task<bool> is_alive(std::string experiment_id, std::string id) {
-    if (experiment_id == experiment_id_) co_return false;  // the whole listing of this experiment has been read
+    if (experiment_id == experiment_id_)
+      co_return false;  // the whole listing of this experiment has been read
     std::string token;
     do {
-      auto page = co_await source_.client().search_logged_models({experiment_id}, "", logged_models_a_page, token);
+      auto page =
+          co_await source_.client().search_logged_models({experiment_id}, "", logged_models_a_page, token);
       for (auto const& model : page.items) {
         if (model.id() == id) co_return true;
       }
@@ -88,8 +92,9 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
                               source_.options().local_artifacts, record);
     record.fingerprint = fingerprint_of(record.model.doc, record);
     if (record.model.status() != "LOGGED_MODEL_PENDING" && !source_.context().options.full) {
-      record.unchanged = co_await known_.unchanged(Kind::logged_model, std::string(record.model.experiment_id()),
-                                                   std::string(record.model.id()), record.fingerprint);
+      record.unchanged =
+          co_await known_.unchanged(Kind::logged_model, std::string(record.model.experiment_id()),
+                                    std::string(record.model.id()), record.fingerprint);
     }
   }
 
@@ -147,7 +152,8 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
 
 }  // namespace
 
-std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source, std::string experiment_id, Known& known) {
+std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source,
+                                                                  std::string experiment_id, Known& known) {
   return std::make_unique<LoggedModelPages>(source, std::move(experiment_id), known);
 }
 

@@ -11,8 +11,10 @@ namespace mlferry::engine {
 // SHA-256 of the listing: the document and the files' names and sizes.
 std::string fingerprint_of(const json::object& doc, const RecordBase& files);
 
-std::unique_ptr<Pages<RunRecord>> make_run_pages(ServerSource& source, std::string experiment_id, Known& known);
-std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source, std::string experiment_id, Known& known);
+std::unique_ptr<Pages<RunRecord>> make_run_pages(ServerSource& source, std::string experiment_id,
+                                                 Known& known);
+std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source,
+                                                                  std::string experiment_id, Known& known);
 std::unique_ptr<Pages<RegisteredModelRecord>> make_registered_model_pages(ServerSource& source);
 
 }  // namespace mlferry::engine

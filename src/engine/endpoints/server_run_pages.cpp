@@ -20,7 +20,9 @@ constexpr std::size_t most_group = 1000;
 // A group of runs is sized so that its records take about this much.
 constexpr std::size_t group_target_bytes = 6u << 20;
 
-bool is_final(std::string_view status) { return status == "FINISHED" || status == "FAILED" || status == "KILLED"; }
+bool is_final(std::string_view status) {
+  return status == "FINISHED" || status == "FAILED" || status == "KILLED";
+}
 
 // How many runs the next group may have, after one of `runs` runs that took `bytes`.
 std::size_t next_group_size(std::size_t runs, std::size_t bytes, std::size_t now) {
@@ -54,7 +56,8 @@ class RunPages final : public Pages<RunRecord> {
     std::optional<mlflow::Page<mlflow::Run>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_runs({experiment_id_}, "", mlflow::View::all, page_size_, walker_.token());
+      page = co_await source_.client().search_runs({experiment_id_}, "", mlflow::View::all, page_size_,
+                                                   walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;
@@ -65,24 +68,28 @@ class RunPages final : public Pages<RunRecord> {
     }
     std::vector<std::string> ids;
     for (auto const& run : page->items) ids.emplace_back(run.id());
-    for (auto const i : walker_.take(ids, !page->next_token.empty())) waiting_.push_back(std::move(page->items[i]));
+    for (auto const i : walker_.take(ids, !page->next_token.empty()))
+      waiting_.push_back(std::move(page->items[i]));
   }
 
   // Everything that the search does not give.
   async::Task<> complete(std::vector<RunRecord>& group) {
-    auto permit = std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
+    auto permit =
+        std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
     if (!folders_known_) {
       folders_known_ = true;
       folders_ = co_await list_run_folders(source_.client(), source_.artifact_location(experiment_id_));
     }
     co_await list_run_files(source_.context(), source_.client(), source_.capabilities(),
-                            source_.artifact_location(experiment_id_), folders_, source_.options().local_artifacts, group);
+                            source_.artifact_location(experiment_id_), folders_,
+                            source_.options().local_artifacts, group);
     auto& named = source_.named_models(experiment_id_);
     for (auto& record : group) {
       record.fingerprint = fingerprint_of(record.run.doc, record);
       for (auto const& [model, step] : record.run.model_outputs()) named.insert(model);
       if (is_final(record.run.status()) && !source_.context().options.full) {
-        record.unchanged = co_await known_.unchanged(Kind::run, experiment_id_, std::string(record.run.id()), record.fingerprint);
+        record.unchanged = co_await known_.unchanged(Kind::run, experiment_id_, std::string(record.run.id()),
+                                                     record.fingerprint);
       }
     }
     if (source_.has_logged_models() || !named.empty()) co_await read_model_inputs(group);
@@ -125,7 +132,8 @@ class RunPages final : public Pages<RunRecord> {
     }
   }
 
-  async::Task<> ask_batch(std::vector<RunRecord*> records, std::vector<std::optional<std::vector<std::string>>>& answers) {
+  async::Task<> ask_batch(std::vector<RunRecord*> records,
+                          std::vector<std::optional<std::vector<std::string>>>& answers) {
     std::vector<std::string> ids;
     for (auto const* record : records) ids.emplace_back(record->run.id());
     auto got = co_await source_.client().model_inputs_batch(std::move(ids));
@@ -179,7 +187,8 @@ std::string fingerprint_of(const json::object& doc, const RecordBase& files) {
   return digest::to_hex(hash.finish());
 }
 
-std::unique_ptr<Pages<RunRecord>> make_run_pages(ServerSource& source, std::string experiment_id, Known& known) {
+std::unique_ptr<Pages<RunRecord>> make_run_pages(ServerSource& source, std::string experiment_id,
+                                                 Known& known) {
   return std::make_unique<RunPages>(source, std::move(experiment_id), known);
 }
 

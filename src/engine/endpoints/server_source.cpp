@@ -26,7 +26,8 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
 
   async::Task<std::optional<std::vector<ExperimentRecord>>> next() override {
     while (!walker_.done()) {
-      auto page = co_await source_.client().search_experiments(mlflow::View::all, experiments_a_page, walker_.token());
+      auto page = co_await source_.client().search_experiments(mlflow::View::all, experiments_a_page,
+                                                               walker_.token());
       std::vector<std::string> ids;
       for (auto const& item : page.items) ids.emplace_back(item.id());
       std::vector<ExperimentRecord> records;
@@ -70,7 +71,8 @@ async::Task<SourceInfo> ServerSource::open() {
   if (capabilities_.logged_models) {
     for (std::size_t i = 0; i < ids.size() && !has_logged_models_; i += experiments_a_question) {
       auto const end = std::min(ids.size(), i + experiments_a_question);
-      std::vector<std::string> part(ids.begin() + static_cast<std::ptrdiff_t>(i), ids.begin() + static_cast<std::ptrdiff_t>(end));
+      std::vector<std::string> part(ids.begin() + static_cast<std::ptrdiff_t>(i),
+                                    ids.begin() + static_cast<std::ptrdiff_t>(end));
       auto const page = co_await client_.search_logged_models(std::move(part), "", 1, "");
       has_logged_models_ = !page.items.empty();
     }
@@ -92,13 +94,16 @@ std::string ServerSource::artifact_location(const std::string& experiment_id) co
   return found == locations_.end() ? std::string() : found->second;
 }
 
-std::unique_ptr<Pages<ExperimentRecord>> ServerSource::experiments() { return std::make_unique<ExperimentPages>(*this); }
+std::unique_ptr<Pages<ExperimentRecord>> ServerSource::experiments() {
+  return std::make_unique<ExperimentPages>(*this);
+}
 
 std::unique_ptr<Pages<RunRecord>> ServerSource::runs(std::string experiment_id, Known& known) {
   return make_run_pages(*this, std::move(experiment_id), known);
 }
 
-std::unique_ptr<Pages<LoggedModelRecord>> ServerSource::logged_models(std::string experiment_id, Known& known) {
+std::unique_ptr<Pages<LoggedModelRecord>> ServerSource::logged_models(std::string experiment_id,
+                                                                      Known& known) {
   return make_logged_model_pages(*this, std::move(experiment_id), known);
 }
 

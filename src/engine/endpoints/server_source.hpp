@@ -36,7 +36,9 @@ class ServerSource final : public Source {
   const ServerSourceOptions& options() const { return options_; }
   bool has_logged_models() const { return has_logged_models_; }
   // Logged models that runs name; the deleted ones among them are found in no listing.
-  std::set<std::string>& named_models(const std::string& experiment_id) { return named_models_[experiment_id]; }
+  std::set<std::string>& named_models(const std::string& experiment_id) {
+    return named_models_[experiment_id];
+  }
   std::set<std::string>& listed_models() { return listed_models_; }
   std::string artifact_location(const std::string& experiment_id) const;
   void remember(const mlflow::Experiment& experiment);

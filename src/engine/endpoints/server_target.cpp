@@ -20,8 +20,12 @@ std::string place_data(std::string_view source_uri, std::string_view uri) {
 
 }  // namespace
 
-ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder, bool local_artifacts)
-    : context_(context), client_(client), state_folder_(std::move(state_folder)), local_artifacts_(local_artifacts) {}
+ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
+                           bool local_artifacts)
+    : context_(context),
+      client_(client),
+      state_folder_(std::move(state_folder)),
+      local_artifacts_(local_artifacts) {}
 
 std::string ServerTarget::describe() const {
   auto text = client_.http().base_url();
@@ -44,7 +48,8 @@ ServerTarget::Container& ServerTarget::container_of(std::string_view source_expe
   return found->second;
 }
 
-async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) {
+async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std::string id,
+                                          std::string fingerprint) {
   auto const found = containers_.find(container);
   if (found == containers_.end() || found->second.id.empty() || context_.options.full) co_return false;
   auto const entry = co_await ledger_->find({kind, id, found->second.id});
@@ -89,17 +94,20 @@ async::Task<Outcome> ServerTarget::put_experiment(ExperimentRecord record) {
   }
   if (created_before) {
     existing = co_await client_.get_experiment_by_name(name);
-    if (!existing) throw std::runtime_error("it is not known whether the server created it: run the command again");
+    if (!existing)
+      throw std::runtime_error("it is not known whether the server created it: run the command again");
     bool changed = false;
     co_await adopt_experiment(record, std::move(*existing), changed);
   }
-  co_await ledger_->put({Kind::experiment, source_id, ""}, {container.id, true, record.fingerprint, true, false, ""});
+  co_await ledger_->put({Kind::experiment, source_id, ""},
+                        {container.id, true, record.fingerprint, true, false, ""});
   if (container.source_deleted) co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
   co_return Outcome::created;
 }
 
 // An experiment of that name is there: ours from an earlier job, or the user's own.
-async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing, bool& changed) {
+async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing,
+                                             bool& changed) {
   auto& container = container_of(record.experiment.id());
   container.id = existing.id();
   container.deleted = existing.deleted();
@@ -130,13 +138,14 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   }
   if (context_.options.dry_run) co_return;
   co_await ledger_->put({Kind::experiment, container.source_id, ""},
-                       {container.id, true, record.fingerprint, true, container.deleted, ""});
+                        {container.id, true, record.fingerprint, true, container.deleted, ""});
   if (container.source_deleted && !container.deleted) {
     if (container.ours) {
       co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
     } else {
-      context_.report.loss(Kind::experiment, container.source_id, container.name,
-                           "deleted in the source, but the destination's own experiment of that name stays active");
+      context_.report.loss(
+          Kind::experiment, container.source_id, container.name,
+          "deleted in the source, but the destination's own experiment of that name stays active");
     }
   }
 }
@@ -150,9 +159,10 @@ async::Task<> ServerTarget::see_copies(Container& container) {
     auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, copies_a_page, token);
     std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
     for (auto const& run : page.items) {
-      auto const source = marked_source(run.tags(), source_server_);
+      auto const tags = run.tags();
+      auto const source = marked_source(tags, source_server_);
       if (!source) continue;
-      auto const* source_uri = mlflow::find_value(run.tags(), "mlferry.source.artifact_uri");
+      auto const* source_uri = mlflow::find_value(tags, "mlferry.source.artifact_uri");
       seen.push_back({{Kind::run, *source, container.id},
                       {std::string(run.id()), false, "", true, run.deleted(),
                        place_data(source_uri == nullptr ? "" : *source_uri, run.artifact_uri())}});
@@ -166,10 +176,11 @@ async::Task<> ServerTarget::see_copies(Container& container) {
     auto page = co_await client_.search_logged_models({container.id}, filter, copies_a_page, token);
     std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
     for (auto const& model : page.items) {
-      auto const source = marked_source(model.tags(), source_server_);
+      auto const tags = model.tags();
+      auto const source = marked_source(tags, source_server_);
       if (!source) continue;
       named.erase(std::string(model.id()));
-      auto const* source_uri = mlflow::find_value(model.tags(), "mlferry.source.artifact_uri");
+      auto const* source_uri = mlflow::find_value(tags, "mlferry.source.artifact_uri");
       seen.push_back({{Kind::logged_model, *source, container.id},
                       {std::string(model.id()), false, "", true, false,
                        place_data(source_uri == nullptr ? "" : *source_uri, model.artifact_uri())}});
@@ -180,18 +191,21 @@ async::Task<> ServerTarget::see_copies(Container& container) {
   co_await see_deleted_models(container, {named.begin(), named.end()});
 }
 
-// Deleted logged models are in no listing; copies of them are found as the source's were: through the runs that name them.
+// Deleted logged models are in no listing; copies of them are found as the source's were: through the runs
+// that name them.
 async::Task<> ServerTarget::see_deleted_models(Container& container, std::vector<std::string> ids) {
   for (auto const& id : ids) {
     auto const model = co_await client_.get_logged_model(id);
     if (!model || model->experiment_id() != container.id) continue;
-    auto const source = marked_source(model->tags(), source_server_);
+    auto const tags = model->tags();
+    auto const source = marked_source(tags, source_server_);
     if (!source) continue;
     auto const known = co_await ledger_->find({Kind::logged_model, *source, container.id});
     if (known && known->seen) continue;
-    auto const* source_uri = mlflow::find_value(model->tags(), "mlferry.source.artifact_uri");
+    auto const* source_uri = mlflow::find_value(tags, "mlferry.source.artifact_uri");
     co_await ledger_->put({Kind::logged_model, *source, container.id},
-                         {id, false, "", true, true, place_data(source_uri == nullptr ? "" : *source_uri, model->artifact_uri())});
+                          {id, false, "", true, true,
+                           place_data(source_uri == nullptr ? "" : *source_uri, model->artifact_uri())});
   }
 }
 
@@ -201,7 +215,8 @@ async::Task<> ServerTarget::ensure_writable(Container& container) {
   if (!container.deleted) co_return;
   if (!container.source_deleted || !container.ours) {
     throw std::runtime_error("experiment '" + container.name +
-                             "' is deleted in the destination; restore it there, or delete it for good (mlflow gc), and run again");
+                             "' is deleted in the destination; restore it there, or delete it for good "
+                             "(mlflow gc), and run again");
   }
   co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
   co_await ledger_->flush();
@@ -226,7 +241,8 @@ async::Task<std::optional<Place>> ServerTarget::find_place(Kind kind, std::strin
   co_return place_of(co_await ledger_->find_anywhere(kind, std::move(source_id)));
 }
 
-async::Task<Replacements> ServerTarget::replacements_for(std::string text, std::vector<std::string>* unknown) {
+async::Task<Replacements> ServerTarget::replacements_for(std::string text,
+                                                         std::vector<std::string>* unknown) {
   Replacements replacements;
   auto const ids = find_ids(text);
   for (auto const& id : ids.logged_models) {
@@ -250,7 +266,8 @@ async::Task<Replacements> ServerTarget::replacements_for(std::string text, std::
 async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
   auto ids = co_await ledger_->deferred_deletes(kind);
   async::Semaphore slots(context_.executor, context_.options.jobs);
-  auto one = [](ServerTarget& self, DeleteKind kind, std::string id, async::Permit, Report& report) -> async::Task<> {
+  auto one = [](ServerTarget& self, DeleteKind kind, std::string id, async::Permit,
+                Report& report) -> async::Task<> {
     auto remove = [](ServerTarget& self, DeleteKind kind, std::string id) -> async::Task<> {
       try {
         if (kind == DeleteKind::logged_model) co_await self.client_.delete_logged_model(id);
@@ -266,8 +283,12 @@ async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
     };
     auto const failure = co_await attempt(remove(self, kind, id));
     if (failure) {
-      auto const what = kind == DeleteKind::experiment ? Kind::experiment : kind == DeleteKind::run ? Kind::run : Kind::logged_model;
-      report.failed(what, id, "", "copied, but could not be deleted in the destination as it is in the source: " + *failure);
+      auto const what = kind == DeleteKind::experiment ? Kind::experiment
+                        : kind == DeleteKind::run      ? Kind::run
+                                                       : Kind::logged_model;
+      report.failed(
+          what, id, "",
+          "copied, but could not be deleted in the destination as it is in the source: " + *failure);
     }
   };
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {

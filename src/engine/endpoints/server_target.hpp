@@ -1,6 +1,6 @@
 #pragma once
-// An MLflow tracking server as a target: creates what is missing, recognises what is there by marker tags, and can be killed
-// and started again at any time.
+// An MLflow tracking server as a target: creates what is missing, recognises what is there by marker tags,
+// and can be killed and started again at any time.
 
 #include <map>
 #include <memory>
@@ -25,12 +25,15 @@ struct Place {
 
 class ServerTarget final : public Target {
  public:
-  // `state_folder`: where the ledgers of all jobs are; this job's gets a folder of its own in it, named by source and
-  // destination. `local_artifacts`: artifact folders that the server names may be written on this machine.
-  ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder, bool local_artifacts);
+  // `state_folder`: where the ledgers of all jobs are; this job's gets a folder of its own in it, named by
+  // source and destination. `local_artifacts`: artifact folders that the server names may be written on this
+  // machine.
+  ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
+               bool local_artifacts);
 
   async::Task<> begin(const SourceInfo& source) override;
-  async::Task<bool> unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) override;
+  async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
+                              std::string fingerprint) override;
   async::Task<Outcome> put_experiment(ExperimentRecord record) override;
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
@@ -59,15 +62,18 @@ class ServerTarget final : public Target {
   async::Task<> delete_all(DeleteKind kind, Report& report);
   std::optional<Place> place_of(const std::optional<LedgerEntry>& entry) const;
   async::Task<std::optional<Place>> find_place(Kind kind, std::string source_id);
-  // What must be replaced in a text so that it names the copies; `unknown` gets logged models that have no copy yet.
+  // What must be replaced in a text so that it names the copies; `unknown` gets logged models that have no
+  // copy yet.
   async::Task<Replacements> replacements_for(std::string text, std::vector<std::string>* unknown);
 
   // server_target_files.cpp
-  async::Task<bool> put_files(Kind kind, FileOwner owner, Place place, const RecordBase& record, std::string name, Source& source);
+  async::Task<bool> put_files(Kind kind, FileOwner owner, Place place, const RecordBase& record,
+                              std::string name, Source& source, bool owner_is_new);
   async::Task<> put_file(FileOwner owner, Place place, FileEntry file, Source& source);
-  async::Task<> put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name, Source& source,
-                                   async::Permit slot, bool& all_there);
-  void report_unchanged_files(const RecordBase& record, Kind kind, std::string_view id, std::string_view name);
+  async::Task<> put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name,
+                                   Source& source, async::Permit slot, bool owner_is_new, bool& all_there);
+  void report_unchanged_files(const RecordBase& record, Kind kind, std::string_view id,
+                              std::string_view name);
   void report_gaps(const RecordBase& record, std::string_view id, std::string_view name);
 
   // server_target_runs.cpp
@@ -76,14 +82,17 @@ class ServerTarget final : public Target {
     std::vector<DeferredLink> deferred;
   };
   async::Task<MappedTags> map_tags(const RunRecord& record, const Container& container);
-  async::Task<mlflow::Run> create_run(const RunRecord& record, const Container& container, mlflow::KeyValues tags);
-  async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags, mlflow::KeyValues params);
+  async::Task<mlflow::Run> create_run(const RunRecord& record, const Container& container,
+                                      mlflow::KeyValues tags);
+  async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
+                         mlflow::KeyValues params);
   async::Task<> put_links_of_kind(std::string kind);
   async::Task<> put_link(DeferredLink link);
   async::Task<> put_outputs(std::string run_id, std::string model_id, std::int64_t step);
 
   // server_target_logged_models.cpp
-  async::Task<mlflow::LoggedModel> create_logged_model(const LoggedModelRecord& record, const Container& container);
+  async::Task<mlflow::LoggedModel> create_logged_model(const LoggedModelRecord& record,
+                                                       const Container& container);
   async::Task<> put_model_metrics(const LoggedModelRecord& record, std::string model_id);
 
   // server_target_registry.cpp
@@ -94,9 +103,12 @@ class ServerTarget final : public Target {
   async::Task<bool> must_wait(const RegisteredModelRecord& record);
   async::Task<MappedVersion> map_version(const mlflow::ModelVersion& version);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
-  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing, bool& changed);
-  async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing, bool& changed);
-  async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing, bool ours, bool& changed);
+  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
+                                    bool& changed);
+  async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
+                             bool& changed);
+  async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
+                            bool ours, bool& changed);
   async::Task<> delete_placeholders(std::string name);
 
   const Context& context_;

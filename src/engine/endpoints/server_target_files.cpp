@@ -15,7 +15,9 @@ constexpr std::uint64_t most_mlmodel_bytes = 4u << 20;
 // A file whose size nobody knows is read into memory first, since an upload announces its length.
 constexpr std::size_t most_unsized_bytes = 64u << 20;
 
-bool is_mlmodel(std::string_view path) { return path == "MLmodel" || path.ends_with("/MLmodel"); }
+bool is_mlmodel(std::string_view path) {
+  return path == "MLmodel" || path.ends_with("/MLmodel");
+}
 
 async::Task<std::unique_ptr<async::ByteReader>> open_text(std::shared_ptr<const std::string> text) {
   co_return std::make_unique<async::MemoryReader>(*text);
@@ -26,41 +28,47 @@ async::OpenReader opener_of(std::string text) {
   return [shared] { return open_text(shared); };
 }
 
-std::string artifact_id(const FileOwner& owner, const std::string& path) { return owner.id + ":" + path; }
+std::string artifact_id(const FileOwner& owner, const std::string& path) {
+  return owner.id + ":" + path;
+}
 
 }  // namespace
 
 void ServerTarget::report_gaps(const RecordBase& record, std::string_view id, std::string_view name) {
   for (auto const& gap : record.gaps) {
     context_.report.found(Kind::artifact);
-    context_.report.failed(Kind::artifact, std::string(id) + ":" + gap.path, std::string(name), "cannot be read: " + gap.reason);
+    context_.report.failed(Kind::artifact, std::string(id) + ":" + gap.path, std::string(name),
+                           "cannot be read: " + gap.reason);
   }
 }
 
-void ServerTarget::report_unchanged_files(const RecordBase& record, Kind, std::string_view id, std::string_view name) {
+void ServerTarget::report_unchanged_files(const RecordBase& record, Kind, std::string_view id,
+                                          std::string_view name) {
   context_.report.found(Kind::artifact, record.files.size());
   context_.report.unchanged(Kind::artifact, record.files.size());
   report_gaps(record, id, name);
 }
 
 // True when every file is in the destination.
-async::Task<bool> ServerTarget::put_files(Kind, FileOwner owner, Place place, const RecordBase& record, std::string name,
-                                          Source& source) {
+async::Task<bool> ServerTarget::put_files(Kind, FileOwner owner, Place place, const RecordBase& record,
+                                          std::string name, Source& source, bool owner_is_new) {
   context_.report.found(Kind::artifact, record.files.size());
   report_gaps(record, owner.id, name);
   bool all_there = true;
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& file : record.files) {
       auto slot = co_await context_.transfers.acquire();
-      tasks.spawn(put_file_or_report(owner, place, file, name, source, std::move(slot), all_there));
+      tasks.spawn(
+          put_file_or_report(owner, place, file, name, source, std::move(slot), owner_is_new, all_there));
     }
   };
   co_await async::with_task_group(context_.executor, body);
   co_return all_there;
 }
 
-async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name, Source& source,
-                                               async::Permit, bool& all_there) {
+async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name,
+                                               Source& source, async::Permit, bool owner_is_new,
+                                               bool& all_there) {
   // Done already by a job that was killed later: the id of the owner names this very copy.
   LedgerKey const key{Kind::artifact, file.path, place.id};
   std::string const fingerprint = file.sha256 + ":" + (file.size ? std::to_string(*file.size) : "?");
@@ -76,7 +84,7 @@ async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, Fil
     co_return;
   }
   co_await ledger_->put(key, {place.id, true, fingerprint, true, false, ""});
-  context_.report.copied(Kind::artifact, true);
+  context_.report.copied(Kind::artifact, owner_is_new);
   context_.report.add_bytes(file.size.value_or(0));
 }
 
@@ -84,8 +92,9 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
   auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
   auto const root = proxied_path(place.uri);
   if (!folder && !root) {
-    throw std::runtime_error("the destination keeps artifacts in " + place.uri +
-                             ", which mlferry cannot write to yet: it needs a server that proxies artifacts (mlflow-artifacts:)");
+    throw std::runtime_error(
+        "the destination keeps artifacts in " + place.uri +
+        ", which mlferry cannot write to yet: it needs a server that proxies artifacts (mlflow-artifacts:)");
   }
   if (root && capabilities_.decodes_paths_twice) {
     auto const reason = mlflow::unservable_reason(file.path);

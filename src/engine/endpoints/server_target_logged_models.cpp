@@ -13,7 +13,8 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::string_view versions_tag = "mlflow.modelVersions";  // the server's own: it would be stale in the copy
+constexpr std::string_view versions_tag =
+    "mlflow.modelVersions";  // the server's own: it would be stale in the copy
 constexpr int create_attempts = 5;
 constexpr int history_page = 20'000;
 
@@ -43,7 +44,8 @@ std::map<std::string, std::vector<ModelMetric>> metrics_by_run(const mlflow::Log
 
 }  // namespace
 
-async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedModelRecord& record, const Container& container) {
+async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedModelRecord& record,
+                                                                   const Container& container) {
   mlflow::Client::NewLoggedModel model;
   std::string const source_id(record.model.id());
   model.experiment_id = container.id;
@@ -55,7 +57,9 @@ async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedM
   std::string const run(record.model.source_run_id());
   if (!run.empty()) {
     auto const place = co_await find_place(Kind::run, run);
-    if (!place) context_.report.loss(Kind::logged_model, source_id, model.name, "its source run " + run + " was not copied; the model keeps the old id");
+    if (!place)
+      context_.report.loss(Kind::logged_model, source_id, model.name,
+                           "its source run " + run + " was not copied; the model keeps the old id");
     model.source_run_id = place ? place->id : run;
   }
   if (context_.options.marker_tags) {
@@ -75,7 +79,8 @@ async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedM
     }
     auto const filter = marker_filter(source_server_, source_id);
     if (!context_.options.marker_tags || filter.empty()) {
-      throw std::runtime_error("it is not known whether the server created it, and there is no marker to look for: " + unclear);
+      throw std::runtime_error(
+          "it is not known whether the server created it, and there is no marker to look for: " + unclear);
     }
     co_await async::sleep_for(std::chrono::milliseconds(200 * i));
     auto page = co_await client_.search_logged_models({container.id}, filter, 2, "");
@@ -83,16 +88,18 @@ async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedM
   }
 }
 
-// Model metrics are rows of a run's history with the model's id on them: the equal row of the run collapses with it. A NaN shows as 0.0 here
-// (mlflow-rest 6.1), and logging 0.0 would add a row to the run that never was: so zeros are looked up in the run first.
+// Model metrics are rows of a run's history with the model's id on them: the equal row of the run collapses
+// with it. A NaN shows as 0.0 here (mlflow-rest 6.1), and logging 0.0 would add a row to the run that never
+// was: so zeros are looked up in the run first.
 async::Task<> ServerTarget::put_model_metrics(const LoggedModelRecord& record, std::string model_id) {
   std::string const source_id(record.model.id());
   std::string const name(record.model.name());
   for (auto& [source_run, rows] : metrics_by_run(record.model)) {
     auto const run = co_await find_place(Kind::run, source_run);
     if (!run) {
-      context_.report.loss(Kind::logged_model, source_id, name,
-                           std::to_string(rows.size()) + " metric values of run " + source_run + ", which was not copied");
+      context_.report.loss(
+          Kind::logged_model, source_id, name,
+          std::to_string(rows.size()) + " metric values of run " + source_run + ", which was not copied");
       continue;
     }
     std::map<std::string, std::vector<mlflow::MetricPoint>> histories;
@@ -133,7 +140,8 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     co_return Outcome::unchanged;
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  if (!capabilities_.logged_models) throw std::runtime_error("the destination server has no logged models (they came with MLflow 3)");
+  if (!capabilities_.logged_models)
+    throw std::runtime_error("the destination server has no logged models (they came with MLflow 3)");
   auto& container = container_of(record.model.experiment_id());
   LedgerKey const key{Kind::logged_model, source_id, container.id};
   std::optional<LedgerEntry> entry;
@@ -142,7 +150,8 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
   if (!exists && entry && !entry->destination_id.empty()) {
     // A deleted copy is in no listing; the ledger may still know its id.
     auto const model = co_await client_.get_logged_model(entry->destination_id);
-    exists = model && model->experiment_id() == container.id && marked_source(model->tags(), source_server_) == source_id;
+    exists = model && model->experiment_id() == container.id &&
+             marked_source(model->tags(), source_server_) == source_id;
     if (exists) {
       entry->deleted = true;
       co_await ledger_->put(key, {entry->destination_id, false, "", true, true, entry->data});
@@ -162,8 +171,11 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
   Place place;
   if (exists) {
     auto const existing = co_await client_.get_logged_model(entry->destination_id);
-    if (!existing) throw std::runtime_error("the copy " + entry->destination_id + " vanished from the destination during the job");
-    place = {entry->destination_id, std::string(record.model.artifact_uri()), std::string(existing->artifact_uri())};
+    if (!existing)
+      throw std::runtime_error("the copy " + entry->destination_id +
+                               " vanished from the destination during the job");
+    place = {entry->destination_id, std::string(record.model.artifact_uri()),
+             std::string(existing->artifact_uri())};
     auto tags = without_markers(record.model.tags());
     auto const known = existing->tags();
     std::erase_if(tags, [&](const mlflow::KeyValue& tag) {
@@ -173,13 +185,16 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     if (!tags.empty()) co_await client_.set_logged_model_tags(place.id, std::move(tags));
   } else {
     auto const created = co_await create_logged_model(record, container);
-    place = {std::string(created.id()), std::string(record.model.artifact_uri()), std::string(created.artifact_uri())};
+    place = {std::string(created.id()), std::string(record.model.artifact_uri()),
+             std::string(created.artifact_uri())};
   }
   co_await ledger_->put(key, {place.id, false, "", true, exists && entry->deleted,
-                             mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
-  if (record.deleted && !(exists && entry->deleted)) co_await ledger_->defer_delete(DeleteKind::logged_model, place.id);
+                              mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
+  if (record.deleted && !(exists && entry->deleted))
+    co_await ledger_->defer_delete(DeleteKind::logged_model, place.id);
   // A version's model id can only be read here (mlflow-rest 6.1); the registry step asks for it.
-  if (auto const* versions = mlflow::find_value(record.model.tags(), versions_tag)) {
+  auto const source_tags = record.model.tags();
+  if (auto const* versions = mlflow::find_value(source_tags, versions_tag)) {
     try {
       auto const list = mlflow::parse_json(*versions, "tag mlflow.modelVersions");
       for (auto const& value : list.is_array() ? list.get_array() : json::array{}) {
@@ -190,13 +205,16 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
         co_await ledger_->defer({0, "version_model", owner, container.id, source_id});
       }
     } catch (const mlflow::JsonError&) {
-      context_.report.loss(Kind::logged_model, source_id, name, "tag mlflow.modelVersions is not JSON: the link to its versions is lost");
+      context_.report.loss(Kind::logged_model, source_id, name,
+                           "tag mlflow.modelVersions is not JSON: the link to its versions is lost");
     }
   }
   co_await put_model_metrics(record, place.id);
-  bool const complete = co_await put_files(Kind::logged_model, owner_of(record), place, record, name, source);
+  bool const complete =
+      co_await put_files(Kind::logged_model, owner_of(record), place, record, name, source, !exists);
   std::string const status(record.model.status());
-  if (!status.empty() && status != "LOGGED_MODEL_PENDING") co_await client_.set_logged_model_status(place.id, status);
+  if (!status.empty() && status != "LOGGED_MODEL_PENDING")
+    co_await client_.set_logged_model_status(place.id, status);
   if (complete) co_await ledger_->set_done(key, record.fingerprint);
   co_return exists ? Outcome::updated : Outcome::created;
 }

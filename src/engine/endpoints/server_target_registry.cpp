@@ -36,7 +36,8 @@ bool is_bucket(std::string_view source) {
 
 }  // namespace
 
-// Where the version's files are in the destination: the same place within the copy of its run or logged model.
+// Where the version's files are in the destination: the same place within the copy of its run or logged
+// model.
 async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow::ModelVersion& version) {
   MappedVersion mapped;
   auto& out = mapped.version;
@@ -85,7 +86,8 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
   if (source.starts_with("models:/") || is_bucket(source)) {
     out.source = source;
     if (!run && !source_run.empty()) {
-      context_.report.loss(Kind::model_version, id, "", "its run " + source_run + " was not copied; the version keeps the old id");
+      context_.report.loss(Kind::model_version, id, "",
+                           "its run " + source_run + " was not copied; the version keeps the old id");
     }
     if (is_bucket(source)) {
       auto const models = co_await ledger_->deferred_for("version_model", id);
@@ -98,7 +100,8 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
   }
   mapped.failure = source_run.empty()
                        ? "its files (" + source + ") belong to no run or logged model that could be copied"
-                       : "its files (" + source + ") lie outside of its run " + source_run + (run ? "" : ", which was not copied");
+                       : "its files (" + source + ") lie outside of its run " + source_run +
+                             (run ? "" : ", which was not copied");
   co_return mapped;
 }
 
@@ -123,12 +126,14 @@ async::Task<> ServerTarget::create_version(mlflow::Client::NewModelVersion versi
   }
   if (got == number) co_return;
   co_await client_.delete_model_version(version.name, got);
-  throw WrongNumber("the destination numbered it " + std::to_string(got) + " instead of " + std::to_string(number) +
-                    ": versions of this model were deleted there before, or somebody else is adding versions; it was removed again");
+  throw WrongNumber("the destination numbered it " + std::to_string(got) + " instead of " +
+                    std::to_string(number) +
+                    ": versions of this model were deleted there before, or somebody else is adding "
+                    "versions; it was removed again");
 }
 
-async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
-                                                bool& changed) {
+async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& wanted,
+                                                const mlflow::ModelVersion* existing, bool& changed) {
   std::string const name(wanted.name());
   auto const number = wanted.number();
   if (existing != nullptr) {
@@ -141,7 +146,8 @@ async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& want
     }
     if (existing->description() != wanted.description()) {
       changed = true;
-      if (!context_.options.dry_run) co_await client_.update_model_version(name, number, std::string(wanted.description()));
+      if (!context_.options.dry_run)
+        co_await client_.update_model_version(name, number, std::string(wanted.description()));
     }
   }
   auto const stage = wanted.stage().empty() ? no_stage : wanted.stage();
@@ -161,7 +167,8 @@ async::Task<> ServerTarget::delete_placeholders(std::string name) {
   }
 }
 
-async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing, bool& changed) {
+async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
+                                         mlflow::RegisteredModel existing, bool& changed) {
   using What = VersionStep::What;
   std::string const name(record.model.name());
   std::map<std::int64_t, const mlflow::ModelVersion*> source;
@@ -198,7 +205,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, ml
       placeholder.name = name;
       placeholder.source = placeholder_source;
       auto const failure = co_await attempt(create_version(std::move(placeholder), step.number));
-      if (failure) blocked = "the gap at " + std::to_string(step.number) + " could not be filled: " + *failure;
+      if (failure)
+        blocked = "the gap at " + std::to_string(step.number) + " could not be filled: " + *failure;
       placeholders = true;
       continue;
     }
@@ -206,7 +214,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, ml
     if (step.what == What::conflict) {
       context_.report.failed(Kind::model_version, id, name,
                              present.at(step.number) == Holder::placeholder
-                                 ? "could not be created by an earlier job, and its number is used up since: delete the model in the destination and run again"
+                                 ? "could not be created by an earlier job, and its number is used up since: "
+                                   "delete the model in the destination and run again"
                                  : "the destination has another version of this number");
       continue;
     }
@@ -234,7 +243,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, ml
       continue;
     }
     if (!blocked.empty()) {
-      context_.report.failed(Kind::model_version, id, name, "not tried, so that its number stays free: " + blocked);
+      context_.report.failed(Kind::model_version, id, name,
+                             "not tried, so that its number stays free: " + blocked);
       continue;
     }
     auto mapped = co_await map_version(version);
@@ -245,7 +255,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, ml
       } catch (const mlflow::ApiError& error) {
         if (ends_the_job(std::current_exception())) throw;
         cause = describe_failure(std::current_exception());
-        if (error.temporary() || error.status() >= 500) blocked = "version " + std::to_string(step.number) + ": " + cause;
+        if (error.temporary() || error.status() >= 500)
+          blocked = "version " + std::to_string(step.number) + ": " + cause;
       } catch (const std::exception&) {
         if (ends_the_job(std::current_exception())) throw;
         cause = describe_failure(std::current_exception());
@@ -265,24 +276,27 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record, ml
       context_.report.failed(Kind::model_version, id, name, cause);
       continue;
     }
-    co_await ledger_->put({Kind::model_version, id, name}, {std::to_string(step.number), true, "", true, false, ""});
+    co_await ledger_->put({Kind::model_version, id, name},
+                          {std::to_string(step.number), true, "", true, false, ""});
     bool ignored = false;
     auto const failure = co_await attempt(put_version_details(version, nullptr, ignored));
     if (failure) {
-      context_.report.failed(Kind::model_version, id, name, "created, but its stage could not be set: " + *failure);
+      context_.report.failed(Kind::model_version, id, name,
+                             "created, but its stage could not be set: " + *failure);
     } else {
       context_.report.copied(Kind::model_version, true);
       auto const status = version.status();
       if (!status.empty() && status != "READY") {
-        context_.report.loss(Kind::model_version, id, name, "its status " + std::string(status) + " cannot be set: the copy is READY");
+        context_.report.loss(Kind::model_version, id, name,
+                             "its status " + std::string(status) + " cannot be set: the copy is READY");
       }
     }
   }
   if (placeholders && !context_.options.dry_run) co_await delete_placeholders(name);
 }
 
-async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing, bool ours,
-                                        bool& changed) {
+async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,
+                                        const mlflow::RegisteredModel& existing, bool ours, bool& changed) {
   std::string const name(record.model.name());
   std::map<std::string, std::string> now;
   for (auto const& [alias, version] : existing.aliases()) now[alias] = version;
@@ -290,8 +304,9 @@ async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record, con
     auto const found = now.find(alias);
     if (found != now.end() && found->second == version) continue;
     if (found != now.end() && !ours) {
-      context_.report.loss(Kind::registered_model, name, name,
-                           "alias '" + alias + "' stays at version " + found->second + " of the destination's own model");
+      context_.report.loss(
+          Kind::registered_model, name, name,
+          "alias '" + alias + "' stays at version " + found->second + " of the destination's own model");
       continue;
     }
     changed = true;
@@ -341,7 +356,8 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
   bool changed = false;
   bool ours = true;
   if (!exists && context_.options.dry_run) {
-    for (std::size_t i = 0; i < record.versions.size(); ++i) context_.report.copied(Kind::model_version, true);
+    for (std::size_t i = 0; i < record.versions.size(); ++i)
+      context_.report.copied(Kind::model_version, true);
     co_return Outcome::created;
   }
   std::optional<std::string> failure;
@@ -352,13 +368,15 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
                           {{"creation_time", field_text(record.model.doc, "creation_timestamp")},
                            {"last_update_time", field_text(record.model.doc, "last_updated_timestamp")}});
     }
-    failure = co_await attempt(client_.create_registered_model(name, std::string(record.model.description()), std::move(tags)));
+    failure = co_await attempt(
+        client_.create_registered_model(name, std::string(record.model.description()), std::move(tags)));
     existing = co_await client_.get_registered_model(name);
     // A lost answer: the marker shows that the model is ours all the same.
     if (failure && existing && marked_source(existing->tags(), source_server_) == name) failure.reset();
     if (!failure && !existing) failure = "created, but not found afterwards";
     if (!failure) {
-      co_await ledger_->put({Kind::registered_model, name, ""}, {name, true, record.fingerprint, true, false, ""});
+      co_await ledger_->put({Kind::registered_model, name, ""},
+                            {name, true, record.fingerprint, true, false, ""});
     }
     if (failure) {
       fail_versions("its model could not be created");
@@ -367,7 +385,8 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
   } else {
     auto const tags = existing->tags();
     auto const entry = co_await ledger_->find({Kind::registered_model, name, ""});
-    ours = marked_source(tags, source_server_) == name || (entry && entry->done && !context_.options.marker_tags);
+    ours = marked_source(tags, source_server_) == name ||
+           (entry && entry->done && !context_.options.marker_tags);
     for (auto const& tag : without_markers(record.model.tags())) {
       auto const* value = mlflow::find_value(tags, tag.key);
       if (value != nullptr && (*value == tag.value || !ours)) continue;
@@ -376,7 +395,8 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
     }
     if (existing->description() != record.model.description() && (ours || existing->description().empty())) {
       changed = true;
-      if (!context_.options.dry_run) co_await client_.update_registered_model(name, std::string(record.model.description()));
+      if (!context_.options.dry_run)
+        co_await client_.update_registered_model(name, std::string(record.model.description()));
     }
   }
   co_await put_versions(record, *existing, changed);

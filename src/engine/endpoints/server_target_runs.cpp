@@ -22,7 +22,8 @@ constexpr int create_attempts = 5;
 constexpr std::size_t links_a_page = 500;
 
 std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 // Walks all points of all series in order.
@@ -59,7 +60,8 @@ mlflow::KeyValues missing_from(const mlflow::KeyValues& existing, mlflow::KeyVal
 
 }  // namespace
 
-async::Task<ServerTarget::MappedTags> ServerTarget::map_tags(const RunRecord& record, const Container& container) {
+async::Task<ServerTarget::MappedTags> ServerTarget::map_tags(const RunRecord& record,
+                                                             const Container& container) {
   MappedTags mapped;
   std::string const id(record.run.id());
   for (auto& tag : without_markers(record.run.tags())) {
@@ -90,8 +92,10 @@ async::Task<ServerTarget::MappedTags> ServerTarget::map_tags(const RunRecord& re
   co_return mapped;
 }
 
-// runs/create makes a new run each time, so an unclear answer is cleared up by the marker before it is repeated.
-async::Task<mlflow::Run> ServerTarget::create_run(const RunRecord& record, const Container& container, mlflow::KeyValues tags) {
+// runs/create makes a new run each time, so an unclear answer is cleared up by the marker before it is
+// repeated.
+async::Task<mlflow::Run> ServerTarget::create_run(const RunRecord& record, const Container& container,
+                                                  mlflow::KeyValues tags) {
   mlflow::Client::NewRun run;
   run.experiment_id = container.id;
   run.start_time = record.run.start_time().value_or(0);
@@ -108,7 +112,8 @@ async::Task<mlflow::Run> ServerTarget::create_run(const RunRecord& record, const
     }
     auto const filter = marker_filter(source_server_, record.run.id());
     if (!context_.options.marker_tags || filter.empty()) {
-      throw std::runtime_error("it is not known whether the server created it, and there is no marker to look for: " + unclear);
+      throw std::runtime_error(
+          "it is not known whether the server created it, and there is no marker to look for: " + unclear);
     }
     co_await async::sleep_for(std::chrono::milliseconds(200 * i));
     auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, 2, "");
@@ -117,7 +122,8 @@ async::Task<mlflow::Run> ServerTarget::create_run(const RunRecord& record, const
 }
 
 // Repeating it changes nothing: the server lets equal params, rows and tags collapse.
-async::Task<> ServerTarget::fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags, mlflow::KeyValues params) {
+async::Task<> ServerTarget::fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
+                                     mlflow::KeyValues params) {
   std::size_t points = 0;
   for (auto const& series : record.history) points += series.points.size();
   PointCursor cursor(record.history);
@@ -160,38 +166,49 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
   Place place;
   if (exists) {
     auto const existing = co_await client_.get_run(entry->destination_id);
-    if (!existing) throw std::runtime_error("the copy " + entry->destination_id + " vanished from the destination during the job");
-    place = {entry->destination_id, std::string(record.run.artifact_uri()), std::string(existing->artifact_uri())};
+    if (!existing)
+      throw std::runtime_error("the copy " + entry->destination_id +
+                               " vanished from the destination during the job");
+    place = {entry->destination_id, std::string(record.run.artifact_uri()),
+             std::string(existing->artifact_uri())};
     if (existing->deleted()) co_await client_.restore_run(place.id);
     auto const known = existing->params();
     std::erase_if(params, [&](const mlflow::KeyValue& param) {
       auto const* value = mlflow::find_value(known, param.key);
       if (value != nullptr && *value != param.value) {
-        context_.report.loss(Kind::run, source_id, name, "param '" + param.key + "' has another value in the copy, and MLflow never changes one");
+        context_.report.loss(
+            Kind::run, source_id, name,
+            "param '" + param.key + "' has another value in the copy, and MLflow never changes one");
       }
       return value != nullptr;
     });
     mapped.tags = missing_from(existing->tags(), std::move(mapped.tags));
   } else {
     auto const created = co_await create_run(record, container, std::exchange(mapped.tags, {}));
-    place = {std::string(created.id()), std::string(record.run.artifact_uri()), std::string(created.artifact_uri())};
-    if (name.empty()) context_.report.loss(Kind::run, source_id, name, "it has no name; the server gave the copy one");
+    place = {std::string(created.id()), std::string(record.run.artifact_uri()),
+             std::string(created.artifact_uri())};
+    if (name.empty())
+      context_.report.loss(Kind::run, source_id, name, "it has no name; the server gave the copy one");
   }
   co_await ledger_->put(key, {place.id, false, "", true, false,
-                             mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
-  if (record.run.deleted() && !container.source_deleted) co_await ledger_->defer_delete(DeleteKind::run, place.id);
+                              mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
+  if (record.run.deleted() && !container.source_deleted)
+    co_await ledger_->defer_delete(DeleteKind::run, place.id);
   for (auto const& param : params) {
     if (characters(param.value) > most_param_characters) {
-      context_.report.loss(Kind::run, source_id, name, "param '" + param.key + "' is cut to 6000 characters by the server");
+      context_.report.loss(Kind::run, source_id, name,
+                           "param '" + param.key + "' is cut to 6000 characters by the server");
     }
   }
   co_await fill_run(record, place.id, std::move(mapped.tags), std::move(params));
   for (auto& link : mapped.deferred) co_await ledger_->defer(std::move(link));
-  for (auto const& model : record.run.model_input_ids()) co_await ledger_->defer({0, "input", source_id, container.id, model});
+  for (auto const& model : record.run.model_input_ids())
+    co_await ledger_->defer({0, "input", source_id, container.id, model});
   for (auto const& [model, step] : record.run.model_outputs()) {
-    co_await ledger_->defer({0, "output", source_id, container.id, mlflow::to_json(json::object{{"model", model}, {"step", step}})});
+    co_await ledger_->defer({0, "output", source_id, container.id,
+                             mlflow::to_json(json::object{{"model", model}, {"step", step}})});
   }
-  bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source);
+  bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source, !exists);
   if (complete) co_await ledger_->set_done(key, record.fingerprint);
   co_return exists ? Outcome::updated : Outcome::created;
 }
@@ -223,7 +240,9 @@ async::Task<> ServerTarget::put_link(DeferredLink link) {
   if (!run) co_return;  // its run failed in this job: it is reported, and the next job defers the link again
   if (link.kind == "parent") {
     auto const parent = co_await find_place(Kind::run, link.data);
-    if (!parent) context_.report.loss(Kind::run, link.owner, "", "its parent run " + link.data + " was not copied; the tag keeps the old id");
+    if (!parent)
+      context_.report.loss(Kind::run, link.owner, "",
+                           "its parent run " + link.data + " was not copied; the tag keeps the old id");
     co_await client_.set_run_tag(run->id, std::string(parent_tag), parent ? parent->id : link.data);
   } else if (link.kind == "history") {
     auto const replacements = co_await replacements_for(link.data, nullptr);
@@ -237,7 +256,10 @@ async::Task<> ServerTarget::put_link(DeferredLink link) {
       step = mlflow::get_int(data.as_object(), "step").value_or(0);
     }
     auto const place = co_await find_place(Kind::logged_model, model);
-    if (!place) context_.report.loss(Kind::run, link.owner, "", "its " + link.kind + " model " + model + " was not copied; the link keeps the old id");
+    if (!place)
+      context_.report.loss(
+          Kind::run, link.owner, "",
+          "its " + link.kind + " model " + model + " was not copied; the link keeps the old id");
     auto const id = place ? place->id : model;
     if (link.kind == "input") {
       std::vector<std::string> ids;
@@ -256,7 +278,9 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
     auto const owner = link.owner;
     auto const what = link.kind;
     auto const failure = co_await attempt(self.put_link(std::move(link)));
-    if (failure) self.context_.report.failed(Kind::run, owner, "", "copied, but its " + what + " link could not be written: " + *failure);
+    if (failure)
+      self.context_.report.failed(Kind::run, owner, "",
+                                  "copied, but its " + what + " link could not be written: " + *failure);
   };
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     std::int64_t after = 0;

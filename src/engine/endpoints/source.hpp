@@ -16,8 +16,8 @@
 namespace mlferry::engine {
 
 struct SourceInfo {
-  // Names the server that the objects come from, also when they are read from an archive of it: the first half of every
-  // object's identity. The tracking URI without credentials, unless the user gave a name.
+  // Names the server that the objects come from, also when they are read from an archive of it: the first
+  // half of every object's identity. The tracking URI without credentials, unless the user gave a name.
   std::string identity;
   std::string description;  // for people: "http://host:5000", "archive /backup (snapshot 1f…)"
   // Kinds it holds that are not moved yet, and how many.
@@ -39,7 +39,8 @@ class Known {
  public:
   virtual ~Known() = default;
   // `container`: source id of the experiment, "" where there is none.
-  virtual async::Task<bool> unchanged(Kind kind, std::string container, std::string id, std::string fingerprint) = 0;
+  virtual async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
+                                      std::string fingerprint) = 0;
 };
 
 // Knows nothing: everything is read.
@@ -57,7 +58,8 @@ class Source {
   virtual std::unique_ptr<Pages<ExperimentRecord>> experiments() = 0;
   virtual std::unique_ptr<Pages<RunRecord>> runs(std::string experiment_id, Known& known) = 0;
   // After the runs of that experiment: the deleted ones are found through them.
-  virtual std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) = 0;
+  virtual std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id,
+                                                                  Known& known) = 0;
   virtual std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) = 0;
   virtual async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) = 0;
 };

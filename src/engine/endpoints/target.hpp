@@ -17,7 +17,7 @@ enum class Outcome {
   created,    // new in the target
   updated,    // was there; something was added
   unchanged,  // was there, nothing to do
-  waits,      // refers to an object that is not there yet: try again when others are done; nothing was reported
+  waits,  // refers to an object that is not there yet: try again when others are done; nothing was reported
 };
 
 class Target : public Known {
@@ -25,8 +25,9 @@ class Target : public Known {
   // Connects, checks, takes locks. Throws when the target cannot be used: nothing was written then.
   virtual async::Task<> begin(const SourceInfo& source) = 0;
   virtual async::Task<Outcome> put_experiment(ExperimentRecord record) = 0;
-  // Reports the record's files (found, copied, failed) itself; the run itself is reported by the caller. Throws when the run itself
-  // could not be copied; when only some of its files failed, the next job tries those again.
+  // Reports the record's files (found, copied, failed) itself; the run itself is reported by the caller.
+  // Throws when the run itself could not be copied; when only some of its files failed, the next job tries
+  // those again.
   virtual async::Task<Outcome> put_run(RunRecord record, Source& source) = 0;
   virtual async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) = 0;
   // After all runs and logged models: parents, inputs, outputs whose other end was not there yet.

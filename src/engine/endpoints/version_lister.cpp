@@ -22,7 +22,8 @@ std::int64_t newest_number(const mlflow::RegisteredModel& model) {
 
 }  // namespace
 
-async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client, mlflow::RegisteredModel model) {
+async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client,
+                                                             mlflow::RegisteredModel model) {
   std::string const name(model.name());
   std::map<std::int64_t, mlflow::ModelVersion> versions;
   if (auto const literal = mlflow::filter_literal(name)) {
@@ -35,8 +36,8 @@ async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& cli
       token = page.items.empty() ? std::string() : page.next_token;
     } while (!token.empty());
   }
-  // A prompt-tagged version hides all versions of a model from the search, and a name with both quotes cannot be
-  // asked for (mlflow-rest 6.3, 6.4). latest_versions shows that there are some: then walk the numbers.
+  // A prompt-tagged version hides all versions of a model from the search, and a name with both quotes cannot
+  // be asked for (mlflow-rest 6.3, 6.4). latest_versions shows that there are some: then walk the numbers.
   auto const newest = newest_number(model);
   if (newest > 0 && !versions.contains(newest)) {
     for (std::int64_t number = 1; number <= newest; ++number) {

@@ -9,6 +9,7 @@
 namespace mlferry::engine {
 
 // In number order, each once.
-async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client, mlflow::RegisteredModel model);
+async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client,
+                                                             mlflow::RegisteredModel model);
 
 }  // namespace mlferry::engine

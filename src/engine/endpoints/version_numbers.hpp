@@ -1,6 +1,7 @@
 #pragma once
-// Decides how a model's version numbers come about. A server gives a new version the number max + 1, deleted ones counted
-// (mlflow-rest 6.3): gaps of the source are filled by placeholders that are deleted afterwards. Pure.
+// Decides how a model's version numbers come about. A server gives a new version the number max + 1, deleted
+// ones counted (mlflow-rest 6.3): gaps of the source are filled by placeholders that are deleted afterwards.
+// Pure.
 
 #include <cstdint>
 #include <map>

@@ -24,6 +24,7 @@ using KeyValues = std::vector<KeyValue>;
 KeyValues key_values(const json::object& object, std::string_view field);
 // The value of `key`, or null.
 const std::string* find_value(const KeyValues& list, std::string_view key);
+const std::string* find_value(KeyValues&& list, std::string_view key) = delete;  // it would point into a temporary
 
 // {experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, tags}
 struct Experiment {
