@@ -56,14 +56,25 @@ class TaskGroup {
   boost::asio::steady_timer idle_;
 };
 
-// Runs `body(group)` as the group's first task and joins the group: when the body or a task that it spawned fails, all the
-// others are cancelled, the body too, and the first failure is rethrown. `body` must outlive the call: pass a
-// named object.
+// Runs `body(group)` as the group's first task and joins the group: when the body or a task that it spawned
+// fails, all the others are cancelled, the body too, and the first failure is rethrown. `body` must outlive
+// the call: pass a named object.
 template <class Body>
 Task<> with_task_group(Executor executor, Body& body) {
   TaskGroup group(std::move(executor));
   group.spawn(body(group));
-  co_await group.join();
+  // The body has run up to its first wait and may have cancelled this caller: awaiting join() would then
+  // throw at once and leave it alone. join() sees the cancellation itself.
+  bool const throws = co_await boost::asio::this_coro::throw_if_cancelled();
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  std::exception_ptr failure;
+  try {
+    co_await group.join();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await boost::asio::this_coro::throw_if_cancelled(throws);
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace mlferry::async

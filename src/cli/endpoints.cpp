@@ -70,6 +70,7 @@ std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOp
 
 ExitCode finish_transfer(Runtime& runtime) {
   print_report(runtime, TableKind::transfer);
+  if (runtime.report().total_different() > 0) return ExitCode::mismatch;
   return runtime.report().total_failed() > 0 ? ExitCode::some_failed : ExitCode::ok;
 }
 

@@ -51,20 +51,17 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
   if (report.dry_run) out += "Dry run: nothing was written. What a real run would do:\n";
   out += fmt::format("{}: {}\n{}: {}\n\n", transfer ? "from" : "original", report.source,
                      transfer ? "to  " : "copy    ", report.target);
-  if (transfer) {
-    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped",
-                       "failed");
-  } else {
-    out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different", "skipped");
-  }
+  out += transfer ? fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped",
+                                "failed", "verified")
+                  : fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different", "skipped");
   for (auto const one : engine::all_kinds) {
     auto const& c = report.counts(one);
     if (transfer) {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied,
-                         c.created, c.skipped, c.failed);
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied,
+                         c.created, c.skipped, c.failed, report.was_verified() ? std::to_string(c.verified) : "-");
     } else {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified,
-                         c.different, c.skipped);
+      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified, c.different,
+                         c.skipped);
     }
   }
   out += fmt::format("\n{} of artifacts in {:.1f} s\n", human_bytes(report.bytes()), report.seconds);

@@ -53,6 +53,18 @@ void Report::different(Kind kind, std::string id, std::string name, std::vector<
   for (auto& text : differences) add({Severity::difference, kind, id, name, std::move(text)});
 }
 
+void Report::take_verification(const Report& comparison) {
+  was_verified_ = true;
+  for (auto const kind : all_kinds) {
+    at(kind).verified += comparison.counts(kind).verified;
+    at(kind).different += comparison.counts(kind).different;
+  }
+  for (auto const& finding : comparison.findings()) {
+    if (finding.severity == Severity::difference) add(finding);
+  }
+  left_out_ += comparison.findings_left_out();
+}
+
 std::uint64_t Report::total_failed() const {
   std::uint64_t n = 0;
   for (auto const& counts : counts_) n += counts.failed;

@@ -61,6 +61,9 @@ class Report {
   void loss(Kind kind, std::string id, std::string name, std::string what);
   void verified(Kind kind) { ++at(kind).verified; }
   void different(Kind kind, std::string id, std::string name, std::vector<std::string> differences);
+  // Takes over what a comparison after the job found.
+  void take_verification(const Report& comparison);
+  bool was_verified() const { return was_verified_; }
   void add_bytes(std::uint64_t n) { bytes_ += n; }
 
   const Counts& counts(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
@@ -97,6 +100,7 @@ class Report {
   std::vector<Finding> findings_;
   std::uint64_t left_out_ = 0;
   std::uint64_t bytes_ = 0;
+  bool was_verified_ = false;
 };
 
 }  // namespace mlferry::engine

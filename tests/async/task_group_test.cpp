@@ -294,6 +294,26 @@ TEST_SUITE("async") {
     CHECK(cancelled >= 5);
   }
 
+  TEST_CASE("with_task_group: a body that cancels its caller before its first wait is waited for") {
+    boost::asio::io_context context;
+    Tally tally;
+    TaskGroup* outer = nullptr;
+    auto inner = [&](TaskGroup& group) -> Task<> {
+      group.spawn(sleeper(tally, 60s));
+      outer->cancel();
+      co_await sleeper(tally, 60s);
+    };
+    auto body = [&]() -> Task<> {
+      TaskGroup group(context.get_executor());
+      outer = &group;
+      group.spawn(with_task_group(context.get_executor(), inner));
+      co_await group.join();
+    };
+    CHECK_THROWS_AS(run(context, body()), boost::system::system_error);
+    CHECK(tally.started == 2);
+    CHECK(tally.cancelled == 2);
+  }
+
   TEST_CASE("task group: groups in groups end together when the outermost is cancelled") {
     boost::asio::io_context context;
     Tally tally;

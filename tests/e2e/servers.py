@@ -47,16 +47,19 @@ def environment(extra=None):
 
 
 def template():
-    """A migrated, empty database of the installed version, made once under build/."""
+    """A migrated database of the installed version with nothing but the Default experiment, made once under build/."""
     from importlib.metadata import version
 
     folder = ROOT / "build" / "e2e"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"template-{version('mlflow')}.db"
+    path = folder / f"empty-{version('mlflow')}.db"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as work:
             made = pathlib.Path(work) / "mlflow.db"
-            subprocess.run([mlflow_program(), "db", "upgrade", f"sqlite:///{made}"], env=environment(), check=True,
+            # What the server does at its first start: migrate, and make the Default experiment.
+            program = ("import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; "
+                       "SqlAlchemyStore(sys.argv[1], 'mlflow-artifacts:/')")
+            subprocess.run([sys.executable, "-c", program, f"sqlite:///{made}"], env=environment(), check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             os.replace(made, path)
     return path

@@ -1,4 +1,5 @@
-// Damage and crashes: every byte that is flipped is found, and wherever writing stops, what was there is whole.
+// Damage and crashes: every byte that is flipped is found, and wherever writing stops, what was there is
+// whole.
 
 #include <filesystem>
 #include <system_error>
@@ -73,7 +74,8 @@ TEST_SUITE("storage") {
     std::size_t flips = 0;
     for (auto const& path : files_of(f.folder())) {
       auto const good = test::read_file(path);
-      // Of the catalog (dozens of kilobytes under one SHA-256) all of SQLite's header and a sample of the rest.
+      // Of the catalog (dozens of kilobytes under one SHA-256) all of SQLite's header and a sample of the
+      // rest.
       bool const catalog = path.extension() == ".sqlite";
       for (std::size_t at = 0; at < good.size(); at += catalog && at > 120 ? 97 : 1) {
         auto bad = good;

@@ -17,7 +17,9 @@ namespace digest = mlferry::digest;
 
 namespace {
 
-Digest digest_of(std::string_view text) { return *parse_digest(digest::sha256_hex(text)); }
+Digest digest_of(std::string_view text) {
+  return *parse_digest(digest::sha256_hex(text));
+}
 
 // The bytes of the ```hex block of FORMAT.md: two digits and a space each, up to a longer gap.
 std::string example_bytes(const std::string& document) {
@@ -45,7 +47,8 @@ TEST_SUITE("storage") {
     auto const pack = example_bytes(document);
     REQUIRE(pack.size() == 8 + 5 + 45 + 48);
     CHECK(pack.starts_with(magic_of(PackKind::data)));
-    auto const length = decode_list_length(std::string_view(pack).substr(pack.size() - kFooterSize), pack.size(), "p");
+    auto const length =
+        decode_list_length(std::string_view(pack).substr(pack.size() - kFooterSize), pack.size(), "p");
     CHECK(length == 45);
     auto const frames = decode_trailer(std::string_view(pack).substr(13), pack.size(), "p");
     REQUIRE(frames.size() == 1);
@@ -149,7 +152,8 @@ TEST_SUITE("storage") {
     text += "{\"a\":\n1}\n\n";
     append_entry(text, ObjectEntry{row, 7, KeptRecord{digest_of("f"), 12}, 0});
     append_entry(text, FileEntry{"run", "r", "a/b", 3, digest_of("abc"), {}});
-    append_entry(text, FileEntry{"run", "r", "c", 6, digest_of("abcdef"), {digest_of("abc"), digest_of("def")}});
+    append_entry(text,
+                 FileEntry{"run", "r", "c", 6, digest_of("abcdef"), {digest_of("abc"), digest_of("def")}});
     append_entry(text, GapRow{"run", "r", "", "why"});
     text += "{\"later\":{\"version\":2}}\n";
     std::vector<Entry> entries;
@@ -179,7 +183,8 @@ TEST_SUITE("storage") {
   }
 
   TEST_CASE("format: paths, names, times") {
-    for (std::string_view const path : {"a", "a/b", "a b/\xc3\xa9", "...", ".a", "a..b"}) CHECK(path_problem(path).empty());
+    for (std::string_view const path : {"a", "a/b", "a b/\xc3\xa9", "...", ".a", "a..b"})
+      CHECK(path_problem(path).empty());
     for (std::string_view const path : {"", "/a", "a/", "a//b", ".", "..", "a/..", "./a"}) {
       CAPTURE(path);
       CHECK_FALSE(path_problem(path).empty());

@@ -50,8 +50,7 @@ TEST_SUITE("storage") {
     options.chunk_bytes = 150'000;
     test::ArchiveFixture f(options);
     if (auto const* const target = std::getenv("MLFERRY_MAKE_GOLDEN")) {
-      f.backend = std::make_shared<backend::FolderBackend>(f.pool, target);
-      f.run(write_golden(f.open()));
+      f.run(write_golden(f.open(std::make_shared<backend::FolderBackend>(f.pool, target))));
       fs::remove(fs::path(target) / "lock");
       fs::remove(fs::path(target) / "tmp");
     }
@@ -75,7 +74,8 @@ TEST_SUITE("storage") {
     CHECK(same);
     CHECK(contents.at("run a/random.bin") == test::random_bytes(500, 1));
     CHECK(contents.at("gap run a/secret") == "HTTP 403");
-    CHECK(contents.at("run a") == "{\"text\":\"\xc3\xa9\\n\\\"\"}|0|name of a|active|FINISHED|1700000000123|print of \xc3\xa9\n\"");
+    CHECK(contents.at("run a") ==
+          "{\"text\":\"\xc3\xa9\\n\\\"\"}|0|name of a|active|FINISHED|1700000000123|print of \xc3\xa9\n\"");
 
     // Programs of today can go on with it: in a copy.
     fs::copy(kGolden, f.folder(), fs::copy_options::recursive);

@@ -32,11 +32,13 @@ std::uint64_t folder_size(const fs::path& path) {
   return size;
 }
 
-async::Task<> write_files(std::shared_ptr<archive::Archive> archive, std::vector<std::string> files, bool announce) {
+async::Task<> write_files(std::shared_ptr<archive::Archive> archive, std::vector<std::string> files,
+                          bool announce) {
   auto writer = co_await archive->begin_snapshot("test", nullptr);
   co_await test::put_record(*writer, "run", "r", "x");
   for (std::size_t i = 0; i < files.size(); ++i) {
-    auto const row = co_await test::put_text(*writer, "run", "r", "f" + std::to_string(i), files[i], announce);
+    auto const row =
+        co_await test::put_text(*writer, "run", "r", "f" + std::to_string(i), files[i], announce);
     CHECK(row.size == files[i].size());
     CHECK(row.sha256 == digest::sha256_hex(files[i]));
   }
@@ -261,7 +263,8 @@ TEST_SUITE("storage") {
     CHECK(contents.at("run early/g") == test::random_bytes(2500, 6));
     CHECK(contents.at("gap run early/") == "two");
 
-    for (auto const& entry : fs::directory_iterator(fs::path(f.folder()) / "catalogs")) fs::remove(entry.path());
+    for (auto const& entry : fs::directory_iterator(fs::path(f.folder()) / "catalogs"))
+      fs::remove(entry.path());
     CHECK_THROWS_AS(f.run(archive->open_snapshot("latest")), archive::Corrupt);
     f.run(archive->rebuild_catalog("latest"));
     CHECK(f.run(test::read_latest(archive)) == contents);
@@ -306,7 +309,8 @@ TEST_SUITE("storage") {
       // Every third file is the same, so that puts of the same chunk overlap.
       auto const seed = static_cast<std::uint64_t>(n % 3 == 0 ? 0 : n);
       auto const size = static_cast<std::size_t>(n % 4 == 1 ? 1000 : 650'000);
-      co_await test::put_text(writer, "run", std::to_string(n), "f", test::random_bytes(size, seed), n % 2 == 0);
+      co_await test::put_text(writer, "run", std::to_string(n), "f", test::random_bytes(size, seed),
+                              n % 2 == 0);
     };
     auto const all = [&]() -> async::Task<> {
       auto writer = co_await archive->begin_snapshot("test", nullptr);
@@ -408,7 +412,8 @@ TEST_SUITE("storage") {
     f.run(archive->create());
     auto const writer = f.run(archive->begin_snapshot("test", nullptr));
     for (int n = 0; n < 50; ++n) {
-      f.run(test::put_record(*writer, "run", std::to_string(n), std::to_string(n), n % 2 == 0 ? "even" : "odd"));
+      f.run(test::put_record(*writer, "run", std::to_string(n), std::to_string(n),
+                             n % 2 == 0 ? "even" : "odd"));
     }
     f.run(test::put_record(*writer, "experiment", "even", "e"));
     f.run(writer->commit({}));

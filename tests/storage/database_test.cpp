@@ -17,7 +17,11 @@ TEST_SUITE("storage") {
       Database db(path, Database::Mode::create);
       db.execute("CREATE TABLE t(a, b, c, d, e)");
       auto insert = db.prepare("INSERT INTO t VALUES(?,?,?,?,?)");
-      insert.bind(1, "text").bind(2, std::int64_t{-5}).bind(3, 0.1).bind_null(4).bind_blob(5, std::string_view("\0x", 2));
+      insert.bind(1, "text")
+          .bind(2, std::int64_t{-5})
+          .bind(3, 0.1)
+          .bind_null(4)
+          .bind_blob(5, std::string_view("\0x", 2));
       insert.run();
       insert.bind(1, std::string_view()).run();  // the empty text is no NULL, and a statement runs again
       CHECK(db.changes() == 1);

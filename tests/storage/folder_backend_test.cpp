@@ -27,7 +27,8 @@ async::Task<> put(backend::Backend& backend, std::string name, std::string bytes
   co_await upload->commit(std::move(name), replace);
 }
 
-async::Task<std::string> get(backend::Backend& backend, std::string name, std::uint64_t offset, std::uint64_t length) {
+async::Task<std::string> get(backend::Backend& backend, std::string name, std::uint64_t offset,
+                             std::uint64_t length) {
   auto reader = co_await backend.open(std::move(name), offset, length);
   co_return co_await async::read_all(*reader, 1 << 20, "file");
 }
@@ -45,8 +46,10 @@ std::errc code_of(const std::function<void()>& call) {
 
 TEST_SUITE("storage") {
   TEST_CASE("backend: which names are names") {
-    for (std::string_view const name : {"a", "a/b", "A-9._z", "..a", "a/..b/c"}) CHECK(backend::is_valid_name(name));
-    for (std::string_view const name : {"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a b", "\xc3\xa9", "a\n"}) {
+    for (std::string_view const name : {"a", "a/b", "A-9._z", "..a", "a/..b/c"})
+      CHECK(backend::is_valid_name(name));
+    for (std::string_view const name :
+         {"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a b", "\xc3\xa9", "a\n"}) {
       CAPTURE(name);
       CHECK_FALSE(backend::is_valid_name(name));
     }

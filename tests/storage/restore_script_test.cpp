@@ -12,7 +12,8 @@ using namespace mlferry;
 
 TEST_SUITE("storage") {
   TEST_CASE("restore.py: records and files come back without mlferry") {
-    if (std::system("python3 -c 'import sqlite3' >/dev/null 2>&1 && (zstd --version || python3 -c 'import zstandard') "
+    if (std::system("python3 -c 'import sqlite3' >/dev/null 2>&1 && (zstd --version || python3 -c 'import "
+                    "zstandard') "
                     ">/dev/null 2>&1") != 0) {
       MESSAGE("SKIPPED: needs python3 and zstd");
       return;

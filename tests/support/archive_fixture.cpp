@@ -91,8 +91,8 @@ async::Task<Contents> read_everything(std::shared_ptr<archive::SnapshotReader> r
       for (auto const& object : page.objects) {
         ++seen;
         auto const key = kind + " " + object.row.id;
-        contents[key] = boost::json::serialize(object.record) + "|" + object.row.parent + "|" + object.row.name +
-                        "|" + object.row.lifecycle + "|" + object.row.status + "|" +
+        contents[key] = boost::json::serialize(object.record) + "|" + object.row.parent + "|" +
+                        object.row.name + "|" + object.row.lifecycle + "|" + object.row.status + "|" +
                         std::to_string(object.row.time.value_or(-1)) + "|" + object.row.fingerprint;
         for (auto const& file : co_await reader->files(kind, object.row.id)) {
           auto bytes = co_await reader->open_file(kind, object.row.id, file.path);

@@ -1,6 +1,6 @@
 #pragma once
-// An archive in a temporary folder, with everything it needs, and short ways to write to it and to read all of it
-// back.
+// An archive in a temporary folder, with everything it needs, and short ways to write to it and to read all
+// of it back.
 
 #include <cstdint>
 #include <filesystem>

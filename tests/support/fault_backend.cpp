@@ -6,11 +6,14 @@ namespace mlferry::test {
 
 namespace {
 
-[[noreturn]] void fail(std::errc error) { throw std::system_error(std::make_error_code(error), "injected fault"); }
+[[noreturn]] void fail(std::errc error) {
+  throw std::system_error(std::make_error_code(error), "injected fault");
+}
 
 class FaultUpload final : public backend::Upload {
  public:
-  FaultUpload(FaultBackend& owner, std::unique_ptr<backend::Upload> inner) : owner_(owner), inner_(std::move(inner)) {}
+  FaultUpload(FaultBackend& owner, std::unique_ptr<backend::Upload> inner)
+      : owner_(owner), inner_(std::move(inner)) {}
   async::Task<> write(std::span<const std::byte> data) override {
     owner_.before();
     owner_.take_room(data.size());

@@ -34,10 +34,16 @@ class FaultBackend final : public backend::Backend {
                                                        std::uint64_t length) override {
     return inner_->open(std::move(name), offset, length);
   }
-  async::Task<std::optional<std::uint64_t>> size(std::string name) override { return inner_->size(std::move(name)); }
-  async::Task<std::vector<backend::Entry>> list(std::string prefix) override { return inner_->list(std::move(prefix)); }
+  async::Task<std::optional<std::uint64_t>> size(std::string name) override {
+    return inner_->size(std::move(name));
+  }
+  async::Task<std::vector<backend::Entry>> list(std::string prefix) override {
+    return inner_->list(std::move(prefix));
+  }
   async::Task<> clean_up() override { return inner_->clean_up(); }
-  async::Task<std::string> local_path(std::string name) override { return inner_->local_path(std::move(name)); }
+  async::Task<std::string> local_path(std::string name) override {
+    return inner_->local_path(std::move(name));
+  }
   async::Task<std::string> scratch_path() override { return inner_->scratch_path(); }
   async::Task<std::shared_ptr<void>> lock_for_writing() override { return inner_->lock_for_writing(); }
   std::string describe() const override { return inner_->describe(); }

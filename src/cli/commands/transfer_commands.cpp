@@ -17,7 +17,20 @@ struct Job {
   ServerOptions source, destination;
   ArchiveOptions archive;
   engine::CompareOptions compare;
+  bool verify_after = false;
 };
+
+// --verify: reads both ends anew and adds what it finds to the job's report.
+async::Task<> verify_after(Runtime& runtime, std::unique_ptr<engine::Source> original, mlflow::Client& client,
+                           bool local_artifacts) {
+  auto& context = runtime.context();
+  engine::Report comparison;
+  engine::Context const reading{context.executor, context.pool,    context.memory, context.transfers,
+                                comparison,       context.options, context.log};
+  engine::ServerSource copy(reading, client, {"", local_artifacts, false});
+  co_await engine::compare(reading, *original, copy, {});
+  runtime.report().take_verification(comparison);
+}
 
 // The report is printed when the loop has ended, so that its time is whole.
 ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
@@ -47,6 +60,11 @@ ExitCode import_all(const Job& job) {
                               server.local_artifacts);
   auto body = [&]() -> async::Task<ExitCode> {
     co_await engine::transfer(runtime.context(), source, target);
+    if (job.verify_after && !job.global.dry_run) {
+      auto original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
+                                                              job.archive.snapshot);
+      co_await verify_after(runtime, std::move(original), server.client, server.local_artifacts);
+    }
     co_return ExitCode::ok;
   };
   return finish(runtime, runtime.run(body), finish_transfer);
@@ -62,6 +80,11 @@ ExitCode copy_all(const Job& job) {
   engine::ServerTarget target(runtime.context(), to.client, state_folder(job.global), to.local_artifacts);
   auto body = [&]() -> async::Task<ExitCode> {
     co_await engine::transfer(runtime.context(), source, target);
+    if (job.verify_after && !job.global.dry_run) {
+      auto original = std::make_unique<engine::ServerSource>(
+          runtime.context(), from.client, engine::ServerSourceOptions{from.name, from.local_artifacts, false});
+      co_await verify_after(runtime, std::move(original), to.client, to.local_artifacts);
+    }
     co_return ExitCode::ok;
   };
   return finish(runtime, runtime.run(body), finish_transfer);
@@ -94,6 +117,13 @@ ExitCode verify(const Job& job) {
   return finish(runtime, runtime.run(body), finish_verification);
 }
 
+void add_verify_flag(CLI::App& command, Job& job) {
+  command
+      .add_flag("--verify", job.verify_after,
+                "Afterwards read both ends again and compare them, field by field and byte by byte")
+      ->envname("MLFERRY_VERIFY");
+}
+
 }  // namespace
 
 void add_export_all(CLI::App& app, Run& run) {
@@ -115,6 +145,7 @@ void add_import_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->destination, Side::destination, true);
   add_archive_option(*command, job->archive, true);
   add_snapshot_option(*command, job->archive);
+  add_verify_flag(*command, *job);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return import_all(*job); }; });
 }
@@ -124,6 +155,7 @@ void add_copy_all(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("copy-all", "Copy a whole server to another one");
   add_server_options(*command, job->source, Side::source, false);
   add_server_options(*command, job->destination, Side::destination, false);
+  add_verify_flag(*command, *job);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return copy_all(*job); }; });
 }

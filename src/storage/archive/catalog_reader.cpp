@@ -65,6 +65,13 @@ CatalogReader::CatalogReader(const std::string& path, const Manifest& manifest)
   });
 }
 
+sqlite::Statement& CatalogReader::statement(const std::string& sql) {
+  auto found = statements_.find(sql);
+  if (found == statements_.end()) found = statements_.emplace(sql, database_.prepare(sql)).first;
+  found->second.reset();  // whoever used it last may have stopped early
+  return found->second;
+}
+
 std::string CatalogReader::text_of(sqlite::Statement& row, int column, std::size_t limit, const char* what) {
   auto const text = row.text(column);
   if (text.size() > limit) corrupt(std::string(what) + " is too long");
@@ -90,6 +97,7 @@ FrameRef CatalogReader::frame_of(sqlite::Statement& row, int first) {
   if (row.is_null(first) || found == packs_.end()) corrupt("a frame or its pack is not listed");
   FrameRef frame;
   frame.pack = found->second.name;
+  frame.pack_size = found->second.size;
   auto const size = found->second.size;
   frame.number = static_cast<std::uint32_t>(size_of(row, first + 1, kMostFrames, "number of a frame"));
   frame.offset = size_of(row, first + 2, size, "offset of a frame");
@@ -125,8 +133,8 @@ ObjectPlace CatalogReader::object_of(sqlite::Statement& row) {
 
 std::vector<Digest> CatalogReader::chunks_of(std::int64_t object, const std::string& path) {
   std::vector<Digest> chunks;
-  auto row = database_.prepare(
-      "SELECT position, sha256 FROM file_chunks WHERE object = ? AND path = ? ORDER BY position");
+  auto& row =
+      statement("SELECT position, sha256 FROM file_chunks WHERE object = ? AND path = ? ORDER BY position");
   row.bind(1, object).bind(2, path);
   while (row.step()) {
     if (row.number(0) != static_cast<std::int64_t>(chunks.size())) corrupt("a chunk of a file is missing");
@@ -150,7 +158,7 @@ FilePlace CatalogReader::file_of(sqlite::Statement& row, std::int64_t object) {
 
 std::uint64_t CatalogReader::count(const std::string& kind) {
   return guarded([&] {
-    auto row = database_.prepare("SELECT count(*) FROM objects WHERE kind = ?");
+    auto& row = statement("SELECT count(*) FROM objects WHERE kind = ?");
     row.bind(1, kind).step();
     return static_cast<std::uint64_t>(row.number(0));
   });
@@ -159,7 +167,7 @@ std::uint64_t CatalogReader::count(const std::string& kind) {
 std::vector<std::pair<std::string, std::uint64_t>> CatalogReader::counts() {
   return guarded([&] {
     std::vector<std::pair<std::string, std::uint64_t>> counts;
-    auto row = database_.prepare("SELECT kind, count(*) FROM objects GROUP BY kind ORDER BY min(object)");
+    auto& row = statement("SELECT kind, count(*) FROM objects GROUP BY kind ORDER BY min(object)");
     while (row.step()) {
       counts.emplace_back(text_of(row, 0, kLongestId, "kind of an object"),
                           static_cast<std::uint64_t>(row.number(1)));
@@ -174,9 +182,9 @@ std::vector<ObjectPlace> CatalogReader::objects(const std::string& kind,
   return guarded([&] {
     std::vector<ObjectPlace> places;
     // "+": without it SQLite would sort by an index instead of walking in the order of writing.
-    auto row = database_.prepare(std::string(kObjects) +
-                                 (parent ? " WHERE o.kind = ?1 AND o.parent = ?4" : " WHERE +o.kind = ?1") +
-                                 " AND o.object > ?2 ORDER BY o.object LIMIT ?3");
+    auto& row = statement(std::string(kObjects) +
+                          (parent ? " WHERE o.kind = ?1 AND o.parent = ?4" : " WHERE +o.kind = ?1") +
+                          " AND o.object > ?2 ORDER BY o.object LIMIT ?3");
     row.bind(1, kind).bind(2, after).bind(3,
                                           static_cast<std::int64_t>(std::min<std::size_t>(limit, 1u << 30)));
     if (parent) row.bind(4, *parent);
@@ -187,7 +195,7 @@ std::vector<ObjectPlace> CatalogReader::objects(const std::string& kind,
 
 std::optional<ObjectPlace> CatalogReader::find(const std::string& kind, const std::string& id) {
   return guarded([&]() -> std::optional<ObjectPlace> {
-    auto row = database_.prepare(std::string(kObjects) + " WHERE o.kind = ? AND o.id = ?");
+    auto& row = statement(std::string(kObjects) + " WHERE o.kind = ? AND o.id = ?");
     row.bind(1, kind).bind(2, id);
     if (!row.step()) return std::nullopt;
     return object_of(row);
@@ -197,7 +205,7 @@ std::optional<ObjectPlace> CatalogReader::find(const std::string& kind, const st
 std::vector<FileRow> CatalogReader::files(const std::string& kind, const std::string& id) {
   return guarded([&] {
     std::vector<FileRow> rows;
-    auto row = database_.prepare(
+    auto& row = statement(
         "SELECT f.path, f.size, f.sha256 FROM objects o JOIN files f USING(object) WHERE o.kind = ? AND o.id "
         "= ?"
         " ORDER BY f.path");
@@ -218,7 +226,7 @@ std::vector<FileRow> CatalogReader::files(const std::string& kind, const std::st
 std::vector<FilePlace> CatalogReader::file_places(std::int64_t object) {
   return guarded([&] {
     std::vector<FilePlace> places;
-    auto row = database_.prepare("SELECT path, size, sha256 FROM files WHERE object = ? ORDER BY path");
+    auto& row = statement("SELECT path, size, sha256 FROM files WHERE object = ? ORDER BY path");
     row.bind(1, object);
     while (row.step()) places.push_back(file_of(row, object));
     return places;
@@ -228,7 +236,7 @@ std::vector<FilePlace> CatalogReader::file_places(std::int64_t object) {
 std::optional<FilePlace> CatalogReader::file(const std::string& kind, const std::string& id,
                                              const std::string& path) {
   return guarded([&]() -> std::optional<FilePlace> {
-    auto row = database_.prepare(
+    auto& row = statement(
         "SELECT f.path, f.size, f.sha256, f.object FROM objects o JOIN files f USING(object)"
         " WHERE o.kind = ? AND o.id = ? AND f.path = ?");
     row.bind(1, kind).bind(2, id).bind(3, path);
@@ -239,7 +247,7 @@ std::optional<FilePlace> CatalogReader::file(const std::string& kind, const std:
 
 std::optional<SliceRef> CatalogReader::chunk(const Digest& sha256) {
   return guarded([&]() -> std::optional<SliceRef> {
-    auto row = database_.prepare(kChunk);
+    auto& row = statement(kChunk);
     row.bind_blob(1, bytes_of(sha256));
     if (!row.step()) return std::nullopt;
     SliceRef slice;
@@ -256,7 +264,7 @@ std::optional<SliceRef> CatalogReader::chunk(const Digest& sha256) {
 std::vector<GapRow> CatalogReader::gaps() {
   return guarded([&] {
     std::vector<GapRow> gaps;
-    auto row = database_.prepare("SELECT kind, id, path, reason FROM gaps ORDER BY kind, id, path");
+    auto& row = statement("SELECT kind, id, path, reason FROM gaps ORDER BY kind, id, path");
     while (row.step()) {
       gaps.push_back(
           {text_of(row, 0, kLongestId, "kind of a gap"), text_of(row, 1, kLongestId, "id of a gap"),
@@ -269,7 +277,7 @@ std::vector<GapRow> CatalogReader::gaps() {
 std::vector<GapRow> CatalogReader::gaps_of(const std::string& kind, const std::string& id) {
   return guarded([&] {
     std::vector<GapRow> gaps;
-    auto row = database_.prepare("SELECT path, reason FROM gaps WHERE kind = ? AND id = ? ORDER BY path");
+    auto& row = statement("SELECT path, reason FROM gaps WHERE kind = ? AND id = ? ORDER BY path");
     row.bind(1, kind).bind(2, id);
     while (row.step()) {
       gaps.push_back({kind, id, text_of(row, 0, kLongestId, "path of a gap"),
@@ -282,7 +290,7 @@ std::vector<GapRow> CatalogReader::gaps_of(const std::string& kind, const std::s
 void CatalogReader::for_each(
     const std::function<void(const ObjectPlace&, const std::vector<FilePlace>&)>& visit) {
   guarded([&] {
-    auto row = database_.prepare(std::string(kObjects) + " ORDER BY o.object");
+    auto& row = statement(std::string(kObjects) + " ORDER BY o.object");
     while (row.step()) {
       auto const place = object_of(row);
       visit(place, file_places(place.number));
@@ -292,7 +300,7 @@ void CatalogReader::for_each(
 
 std::string CatalogReader::integrity() {
   return guarded([&] {
-    auto row = database_.prepare("PRAGMA quick_check(1)");
+    auto& row = statement("PRAGMA quick_check(1)");
     return row.step() ? std::string(row.text(0)) : std::string("ok");
   });
 }

@@ -25,6 +25,7 @@ struct FrameRef {
   std::uint32_t stored = 0, raw = 0;
   Encoding encoding = Encoding::raw;
   std::optional<Digest> sha256;
+  std::uint64_t pack_size = 0;
 };
 // A part of a decoded frame, within its bounds.
 struct SliceRef {
@@ -79,9 +80,12 @@ class CatalogReader {
   [[noreturn]] void corrupt(const std::string& text) const;
   template <class Work>
   auto guarded(Work work);
+  // The statement, ready to be bound; compiled once. No statement may be asked for again while it is stepped.
+  sqlite::Statement& statement(const std::string& sql);
 
   std::string name_;
   sqlite::Database database_;
+  std::map<std::string, sqlite::Statement> statements_;  // after the database: destroyed first
   struct Pack {
     std::string name;
     std::uint64_t size = 0;

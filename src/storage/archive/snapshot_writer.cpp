@@ -145,9 +145,7 @@ async::Task<SnapshotWriter::Kept> SnapshotWriterImpl::keep(std::string kind, std
   if (!found) throw NotFound(what + ": not in the base snapshot");
   // Do not promise again what is gone: the caller can write the object anew.
   auto const check = [&](const FrameRef& frame) {
-    for (auto const& pack : start_.base->manifest.packs) {
-      if (pack.name == frame.pack && start_.packs.has(pack.name, pack.size)) return;
-    }
+    if (start_.packs.has(frame.pack, frame.pack_size)) return;
     throw Corrupt(frame.pack + ": missing or damaged, so that " + what + " cannot be kept");
   };
   check(found->place.record.frame);

@@ -1,0 +1,158 @@
+#include "engine/limits.hpp"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "async/task_group.hpp"
+#include "support/run.hpp"
+
+using mlferry::engine::AdaptiveLimiter;
+using mlferry::engine::LimitController;
+using mlferry::engine::LimitOptions;
+using namespace std::chrono_literals;
+namespace async = mlferry::async;
+namespace http = mlferry::http;
+
+namespace {
+
+// Answers on a clock of its own.
+struct Feed {
+  explicit Feed(LimitOptions options) : controller(options) {}
+  void answers(int n, std::chrono::nanoseconds latency, std::uint64_t in_flight = 1000) {
+    for (int i = 0; i < n; ++i) {
+      now += latency;
+      controller.observe(false, latency, in_flight, now);
+    }
+  }
+  std::uint64_t refusal(std::chrono::nanoseconds latency = 10ms) {
+    now += latency;
+    return controller.observe(true, latency, 10, now);
+  }
+  LimitController controller;
+  std::chrono::nanoseconds now{1s};
+};
+
+async::Task<> hold(AdaptiveLimiter& limiter, int& inside, int& most, int& done) {
+  auto const permit = co_await limiter.enter(http::RequestClass::read);
+  most = std::max(most, ++inside);
+  co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
+  --inside;
+  ++done;
+}
+
+async::Task<> enter_once(AdaptiveLimiter& limiter, http::RequestClass request_class) {
+  auto const permit = co_await limiter.enter(request_class);
+}
+
+}  // namespace
+
+TEST_SUITE("engine") {
+  TEST_CASE("limits: a fixed number stays, whatever comes") {
+    Feed feed({.fixed = 7});
+    CHECK(feed.controller.limit() == 7);
+    feed.answers(1000, 1ms);
+    CHECK(feed.refusal() == 7);
+    CHECK(feed.controller.limit() == 7);
+  }
+
+  TEST_CASE("limits: grows by one per as many answers as the limit, up to the most") {
+    Feed feed({.start = 4, .most = 6});
+    feed.answers(3, 10ms);
+    CHECK(feed.controller.limit() == 4);
+    feed.answers(1, 10ms);
+    CHECK(feed.controller.limit() == 5);
+    feed.answers(4, 10ms);
+    CHECK(feed.controller.limit() == 5);
+    feed.answers(1, 10ms);
+    CHECK(feed.controller.limit() == 6);
+    feed.answers(1000, 10ms);
+    CHECK(feed.controller.limit() == 6);
+  }
+
+  TEST_CASE("limits: a limit that is not used does not grow") {
+    Feed feed({.start = 4, .most = 32});
+    feed.answers(1000, 10ms, 2);
+    CHECK(feed.controller.limit() == 4);
+    feed.answers(4, 10ms, 3);  // this answer's own request was the fourth
+    CHECK(feed.controller.limit() == 5);
+  }
+
+  TEST_CASE("limits: latency beyond the tolerance stops the growth") {
+    Feed feed({.start = 4, .most = 32});
+    feed.answers(8, 10ms);
+    auto const before = feed.controller.limit();
+    feed.answers(100, 60ms);
+    auto const slow = feed.controller.limit();
+    CHECK(slow <= before + 2);  // the average needs some answers to notice
+    feed.answers(100, 10ms);
+    CHECK(feed.controller.limit() > slow);
+  }
+
+  TEST_CASE("limits: a refusal cuts to 70 %, once per burst, never below the least") {
+    Feed feed({.start = 20, .least = 2});
+    feed.answers(1, 100ms);
+    CHECK(feed.refusal(1ms) == 14);
+    CHECK(feed.refusal(1ms) == 14);  // of the same burst
+    CHECK(feed.refusal(1ms) == 14);
+    CHECK(feed.refusal(200ms) == 9);
+    for (int i = 0; i < 20; ++i) feed.refusal(200ms);
+    CHECK(feed.controller.limit() == 2);
+    feed.answers(2, 100ms);
+    CHECK(feed.controller.limit() == 3);  // and it recovers
+  }
+
+  TEST_CASE("limits: the limiter lets in as many as the limit, and each class has its own") {
+    boost::asio::io_context context;
+    AdaptiveLimiter limiter(context.get_executor(), {.fixed = 3});
+    int inside = 0, most = 0, done = 0;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (int i = 0; i < 20; ++i) tasks.spawn(hold(limiter, inside, most, done));
+      auto const other = co_await limiter.enter(http::RequestClass::write);
+      CHECK(limiter.in_flight() >= 1);
+    };
+    mlferry::test::run(context, async::with_task_group(context.get_executor(), body));
+    CHECK(done == 20);
+    CHECK(most == 3);
+    CHECK(limiter.in_flight() == 0);
+    CHECK(limiter.limit(http::RequestClass::read) == 3);
+  }
+
+  TEST_CASE("limits: refusals shrink the class that they hit") {
+    boost::asio::io_context context;
+    AdaptiveLimiter limiter(context.get_executor(), {.start = 10});
+    http::Observation refused;
+    refused.request_class = http::RequestClass::search;
+    refused.status = 429;
+    refused.throttled = true;
+    refused.latency = 1ms;
+    limiter.observe(refused);
+    CHECK(limiter.limit(http::RequestClass::search) == 7);
+    CHECK(limiter.limit(http::RequestClass::read) == 10);
+  }
+
+  TEST_CASE("limits: a Retry-After holds back the whole class, and no other") {
+    boost::asio::io_context context;
+    AdaptiveLimiter limiter(context.get_executor(), {.fixed = 10});
+    limiter.hold_back(http::RequestClass::read, 60ms);
+    limiter.hold_back(http::RequestClass::read, 1ms);  // a shorter one does not shorten it
+    auto const start = std::chrono::steady_clock::now();
+    mlferry::test::run(context, enter_once(limiter, http::RequestClass::write));
+    auto const other = std::chrono::steady_clock::now() - start;
+    mlferry::test::run(context, enter_once(limiter, http::RequestClass::read));
+    auto const held = std::chrono::steady_clock::now() - start;
+    CHECK(other < 50ms);
+    CHECK(held >= 59ms);
+  }
+
+  TEST_CASE("limits: --tpslimit spaces requests of all classes") {
+    boost::asio::io_context context;
+    AdaptiveLimiter limiter(context.get_executor(), {.fixed = 10, .requests_per_second = 200});
+    auto const start = std::chrono::steady_clock::now();
+    for (int i = 0; i < 11; ++i) {
+      mlferry::test::run(
+          context, enter_once(limiter, i % 2 == 0 ? http::RequestClass::read : http::RequestClass::write));
+    }
+    CHECK(std::chrono::steady_clock::now() - start >= 49ms);
+  }
+}
