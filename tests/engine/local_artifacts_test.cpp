@@ -6,6 +6,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "support/archive_fixture.hpp"
 #include "support/run.hpp"

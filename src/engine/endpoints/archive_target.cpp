@@ -75,20 +75,19 @@ async::Task<Outcome> ArchiveTarget::keep(Kind kind, std::string id, std::string 
 }
 
 async::Task<Outcome> ArchiveTarget::put_object(archive::ObjectRow row, json::object record) {
-  bool known = false;
+  auto outcome = Outcome::created;
   if (base_) {
-    auto const previous = co_await base_->find(row.kind, row.id);
-    known = previous.has_value();
-    bool const same = known && !row.fingerprint.empty() && previous->fingerprint == row.fingerprint;
-    if (same && !context_.options.full &&
-        (row.kind == kind_name(Kind::experiment) || row.kind == kind_name(Kind::registered_model) ||
-         row.kind == kind_name(Kind::model_version))) {
-      if (writer_) co_await writer_->keep(row.kind, row.id);
-      co_return Outcome::unchanged;
+    // Read whole and found the same after all: an unfinished run, or a kind that has nothing beyond its
+    // listing.
+    auto const previous = co_await base_->get(row.kind, row.id);
+    if (previous) outcome = Outcome::updated;
+    if (previous && !row.fingerprint.empty() && previous->row.fingerprint == row.fingerprint &&
+        mlflow::to_canonical_json(previous->record) == mlflow::to_canonical_json(record)) {
+      outcome = Outcome::unchanged;
     }
   }
   if (writer_) co_await writer_->put_object(std::move(row), std::move(record));
-  co_return known ? Outcome::updated : Outcome::created;
+  co_return outcome;
 }
 
 async::Task<Outcome> ArchiveTarget::put_experiment(ExperimentRecord record) {
@@ -99,16 +98,19 @@ async::Task<Outcome> ArchiveTarget::put_experiment(ExperimentRecord record) {
   co_return co_await put_object(std::move(row), to_archive(record));
 }
 
-async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name, Source& source,
-                                      async::Permit, bool& all_there) {
+async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name,
+                                      std::string previous_sha256, Source& source, async::Permit,
+                                      bool& all_there) {
   std::string const kind(kind_name(owner.kind));
+  std::string sha256;
   auto copy = [](Source& source, archive::SnapshotWriter& writer, FileOwner owner, std::string kind,
-                 FileEntry file) -> async::Task<> {
+                 FileEntry file, std::string& sha256) -> async::Task<> {
     auto reader = co_await source.open_file(owner, file);
-    co_await writer.put_file(kind, owner.id, file.path, *reader, file.size);
+    auto const row = co_await writer.put_file(kind, owner.id, file.path, *reader, file.size);
+    sha256 = row.sha256;
   };
   if (writer_) {
-    auto const failure = co_await attempt(copy(source, *writer_, owner, kind, file));
+    auto const failure = co_await attempt(copy(source, *writer_, owner, kind, file, sha256));
     if (failure) {
       all_there = false;
       co_await writer_->put_gap({kind, owner.id, file.path, *failure});
@@ -116,23 +118,35 @@ async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::stri
       co_return;
     }
   }
-  context_.report.copied(Kind::artifact, true);
+  if (!sha256.empty() && sha256 == previous_sha256) {
+    context_.report.unchanged(Kind::artifact);
+  } else {
+    context_.report.copied(Kind::artifact, previous_sha256.empty());
+  }
   context_.report.add_bytes(file.size.value_or(0));
 }
 
+// True when every file is in the snapshot.
 async::Task<bool> ArchiveTarget::put_files(FileOwner owner, const RecordBase& record, std::string name,
                                            Source& source) {
+  std::string const kind(kind_name(owner.kind));
   context_.report.found(Kind::artifact, record.files.size());
   report_gaps(record, owner.id, name);
   if (writer_) {
-    for (auto const& gap : record.gaps)
-      co_await writer_->put_gap({std::string(kind_name(owner.kind)), owner.id, gap.path, gap.reason});
+    for (auto const& gap : record.gaps) co_await writer_->put_gap({kind, owner.id, gap.path, gap.reason});
+  }
+  std::map<std::string, std::string> previous;
+  if (base_ && !record.files.empty()) {
+    auto const files = co_await base_->files(kind, owner.id);
+    for (auto const& file : files) previous[file.path] = file.sha256;
   }
   bool all_there = true;
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& file : record.files) {
       auto slot = co_await context_.transfers.acquire();
-      tasks.spawn(put_file(owner, file, name, source, std::move(slot), all_there));
+      auto const before = previous.find(file.path);
+      tasks.spawn(put_file(owner, file, name, before == previous.end() ? std::string() : before->second,
+                           source, std::move(slot), all_there));
     }
   };
   co_await async::with_task_group(context_.executor, body);

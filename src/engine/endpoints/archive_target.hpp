@@ -33,8 +33,8 @@ class ArchiveTarget final : public Target {
   async::Task<Outcome> put_object(archive::ObjectRow row, json::object record);
   async::Task<Outcome> keep(Kind kind, std::string id, std::string name, const RecordBase& record);
   async::Task<bool> put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source);
-  async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, Source& source,
-                         async::Permit slot, bool& all_there);
+  async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, std::string previous_sha256,
+                         Source& source, async::Permit slot, bool& all_there);
   void report_gaps(const RecordBase& record, const std::string& id, const std::string& name);
 
   const Context& context_;
