@@ -81,7 +81,7 @@ inline FileOwner owner_of(const LoggedModelRecord& record) {
           record.deleted};
 }
 
-// Archive form (kept there as JSON; FORMAT of the fields: docs/records.md). A run is
+// Archive form (docs/records.md). A run is
 // {"run": <MLflow's document>, "history": {key: [[value, timestamp, step], …]}}; the other kinds are their
 // documents under their kind's name. Reading throws mlflow::JsonError when a field has another shape.
 json::object to_archive(const ExperimentRecord& record);
