@@ -129,7 +129,9 @@ bool is_this_machine(const std::string& url) {
   auto host = origin.substr(origin.find("://") + 3);
   if (host.starts_with('[')) return host.starts_with("[::1]");
   host = host.substr(0, host.find(':'));
-  return host == "localhost" || host.starts_with("127.");
+  // An address, not a name that begins like one.
+  bool const address = host.find_first_not_of("0123456789.") == std::string::npos;
+  return host == "localhost" || (address && host.starts_with("127."));
 }
 
 }  // namespace mlferry::cli

@@ -15,9 +15,15 @@ namespace mlferry::engine {
 
 namespace {
 
+constexpr std::size_t most_bytes = 600;
+
 std::string one_line(std::string text) {
   std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  if (text.size() > 600) text = text.substr(0, 600) + "…";
+  if (text.size() > most_bytes) {
+    auto end = most_bytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // no half character
+    text = text.substr(0, end) + "…";
+  }
   return text;
 }
 

@@ -86,15 +86,26 @@ std::optional<std::string> path_of(std::string_view artifact_uri) {
 
 class TemporaryFile final : public async::ByteWriter {
  public:
-  TemporaryFile(async::WorkerPool& pool, const fs::path& file)
-      : pool_(pool), path_(file.string()), temporary_(path_ + ".mlferry-part") {}
+  // `file` lies below `folder` by its text.
+  TemporaryFile(async::WorkerPool& pool, fs::path folder, const fs::path& file)
+      : pool_(pool),
+        folder_(std::move(folder)),
+        path_(file.string()),
+        temporary_(path_ + ".mlferry-part") {}
   ~TemporaryFile() override {
     if (descriptor_ >= 0) ::close(descriptor_);
     if (!committed_) ::unlink(temporary_.c_str());
   }
   // Blocking: on the pool.
   void create() {
-    fs::create_directories(fs::path(path_).parent_path());
+    auto const parent = fs::path(path_).parent_path();
+    fs::create_directories(folder_);
+    auto const root = fs::canonical(folder_);
+    // Before anything is made: a link in the folder must not carry a new folder out of it either.
+    auto const real = fs::weakly_canonical(parent);
+    if (!is_below(real, root))
+      throw std::runtime_error("artifact path leaves its folder through a link: " + path_);
+    fs::create_directories(parent);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (descriptor_ < 0)
       throw std::system_error(errno, std::generic_category(), "cannot create " + temporary_);
@@ -119,6 +130,7 @@ class TemporaryFile final : public async::ByteWriter {
 
  private:
   async::WorkerPool& pool_;
+  fs::path folder_;
   std::string path_;
   std::string temporary_;
   int descriptor_ = -1;
@@ -171,7 +183,7 @@ async::Task<> write_local_file(async::WorkerPool& pool, std::string folder, std:
   if (!is_below(target, fs::path(folder).lexically_normal())) {
     throw std::runtime_error("artifact path leaves its folder: " + path);
   }
-  TemporaryFile file(pool, target);
+  TemporaryFile file(pool, fs::path(folder).lexically_normal(), target);
   auto create = [&file] { file.create(); };
   co_await pool.run(std::move(create));
   co_await async::copy(reader, file);

@@ -78,7 +78,7 @@ TEST_SUITE("cli") {
              {"anything else", failure(std::runtime_error("x")), ExitCode::other},
              {"not even an exception", std::make_exception_ptr(1), ExitCode::other},
          }) {
-      CAPTURE(row.what);
+      CAPTURE(std::string(row.what));
       auto const ending = ending_of(row.failure);
       CHECK(ending.code == row.code);
       CHECK_FALSE(ending.message.empty());

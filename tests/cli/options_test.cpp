@@ -89,7 +89,7 @@ TEST_SUITE("cli") {
              {"1MB", std::nullopt},
              {"0x10", std::nullopt},
          }) {
-      CAPTURE(row.text);
+      CAPTURE(std::string(row.text));
       CHECK(parse_size(row.text) == row.bytes);
     }
   }
@@ -109,7 +109,7 @@ TEST_SUITE("cli") {
                                                       {"-1", std::nullopt},
                                                       {"8 ", std::nullopt},
                                                       {"8x", std::nullopt}}) {
-      CAPTURE(row.text);
+      CAPTURE(std::string(row.text));
       CHECK(parse_jobs(row.text) == row.jobs);
     }
   }
@@ -162,7 +162,7 @@ TEST_SUITE("cli") {
         {"MLFERRY_STATE_DIR", "s", [](auto& o) { return o.state_dir == "s"; }},
     };
     for (auto const& row : rows) {
-      CAPTURE(row.variable);
+      CAPTURE(std::string(row.variable));
       auto const without = parsed({});
       REQUIRE(without);
       CHECK_FALSE(row.holds(*without));

@@ -21,7 +21,8 @@ std::vector<std::string> row_of(const std::string& table, std::string label) {
   REQUIRE(std::regex_search(table, found, std::regex("(^|\n)" + label + " +([^\n]*)\n")));
   std::vector<std::string> numbers;
   std::string const rest = found[2];
-  for (std::sregex_iterator it(rest.begin(), rest.end(), std::regex("\\S+")), end; it != end; ++it)
+  std::regex const word("\\S+");
+  for (std::sregex_iterator it(rest.begin(), rest.end(), word), end; it != end; ++it)
     numbers.push_back(it->str());
   return numbers;
 }

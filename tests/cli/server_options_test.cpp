@@ -62,7 +62,7 @@ TEST_SUITE("cli") {
                Row{"https://mine:50001", false, false}, Row{"", true, true},
                Row{"https://other:5000", true, true},  // the command's only server
            }) {
-        CAPTURE(row.uri);
+        CAPTURE(std::string(row.uri));
         CAPTURE(row.only_server);
         CHECK(authorization(row.uri, side, row.only_server, mlflow) == (row.sent ? basic : ""));
       }
@@ -113,7 +113,7 @@ TEST_SUITE("cli") {
     CHECK_THROWS_AS(options_for("", Side::destination, true, {}), UsageError);
     for (auto const* uri : {"databricks", "databricks://profile", "./mlruns", "file:///x", "sqlite:///x",
                             "h:5000", "ftp://h"}) {
-      CAPTURE(uri);
+      CAPTURE(std::string(uri));
       CHECK_THROWS_AS(options_for(uri, Side::source, true, {}), UsageError);
     }
     // An error message never tells the password.
@@ -165,7 +165,7 @@ TEST_SUITE("cli") {
     for (auto const& row :
          {Row{"true", true}, Row{"True", true}, Row{"TRUE", true}, Row{"1", true}, Row{"false", false},
           Row{"0", false}, Row{"", false}, Row{"no", false}, Row{"yes", false}}) {
-      CAPTURE(row.value);
+      CAPTURE(std::string(row.value));
       auto const options =
           options_for("https://h", Side::source, true, {{"MLFLOW_TRACKING_INSECURE_TLS", row.value}});
       CHECK(options.tls.insecure == row.insecure);
@@ -196,12 +196,12 @@ TEST_SUITE("cli") {
   TEST_CASE("server options: which URLs are this machine") {
     for (auto const* url : {"http://localhost", "http://localhost:5000/x", "https://127.0.0.1:5000",
                             "http://127.1.2.3", "http://[::1]:5000"}) {
-      CAPTURE(url);
+      CAPTURE(std::string(url));
       CHECK(is_this_machine(url));
     }
     for (auto const* url : {"http://host", "http://localhost.evil", "http://10.0.0.1", "http://[::2]:5000",
                             "https://h/localhost", "http://127.evil.example"}) {
-      CAPTURE(url);
+      CAPTURE(std::string(url));
       CHECK_FALSE(is_this_machine(url));
     }
   }

@@ -77,10 +77,10 @@ void copy_state(const fs::path& from, const fs::path& to) {
   }
 }
 
-enum class Ledger { stopped, killed, lost };
+enum class LedgerIs { stopped, killed, lost };
 
 // Every n from `first` in steps of `step`, until the job gets through.
-int crash_everywhere(int first, int step, bool carried_out, Ledger ledger) {
+int crash_everywhere(int first, int step, bool carried_out, LedgerIs ledger) {
   boost::asio::io_context loop;
   FakeMlflow from(loop);
   test::fill_workload(from);
@@ -99,8 +99,8 @@ int crash_everywhere(int first, int step, bool carried_out, Ledger ledger) {
                                 test::copy_servers(ferry, from, to, state.string()),
                                 [&] { copy_state(state, state_at_kill); });
     }
-    if (ledger != Ledger::stopped) fs::remove_all(state);
-    if (ledger == Ledger::killed && fs::exists(state_at_kill)) fs::rename(state_at_kill, state);
+    if (ledger != LedgerIs::stopped) fs::remove_all(state);
+    if (ledger == LedgerIs::killed && fs::exists(state_at_kill)) fs::rename(state_at_kill, state);
     auto const report = test::copied(loop, from, to, state.string(), {.jobs = 8, .transfers = 4});
     REQUIRE(test::findings(report, Severity::failed) == "");
     REQUIRE(test::wrong_sums(report) == "");
@@ -118,21 +118,21 @@ int crash_everywhere(int first, int step, bool carried_out, Ledger ledger) {
 
 TEST_SUITE("crash") {
   TEST_CASE("promise crash-safe: killed at every request, its answer lost, the ledger as it was on disk") {
-    CHECK(crash_everywhere(1, 1, true, Ledger::killed) > 100);
+    CHECK(crash_everywhere(1, 1, true, LedgerIs::killed) > 100);
   }
 
   TEST_CASE("promise crash-safe: killed at every request, its answer lost, the ledger lost as well") {
-    CHECK(crash_everywhere(1, 1, true, Ledger::lost) > 100);
+    CHECK(crash_everywhere(1, 1, true, LedgerIs::lost) > 100);
   }
 
   TEST_CASE("promise crash-safe: killed before the server has the request") {
-    CHECK(crash_everywhere(1, 2, false, Ledger::killed) > 50);
-    CHECK(crash_everywhere(2, 2, false, Ledger::lost) > 50);
+    CHECK(crash_everywhere(1, 2, false, LedgerIs::killed) > 50);
+    CHECK(crash_everywhere(2, 2, false, LedgerIs::lost) > 50);
   }
 
   TEST_CASE("promise crash-safe: stopped by the user at every request") {
-    CHECK(crash_everywhere(1, 2, true, Ledger::stopped) > 50);
-    CHECK(crash_everywhere(2, 2, false, Ledger::stopped) > 50);
+    CHECK(crash_everywhere(1, 2, true, LedgerIs::stopped) > 50);
+    CHECK(crash_everywhere(2, 2, false, LedgerIs::stopped) > 50);
   }
 
   TEST_CASE("promise crash-safe: killed again and again, it gets there") {

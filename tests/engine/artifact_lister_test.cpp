@@ -27,7 +27,7 @@ TEST_SUITE("engine") {
              {"/1/r", std::nullopt},
              {"", std::nullopt},
          }) {
-      CAPTURE(row.uri);
+      CAPTURE(std::string(row.uri));
       CHECK(proxied_path(row.uri) == row.path);
     }
   }
@@ -51,7 +51,7 @@ TEST_SUITE("engine") {
              {"s3://b/1/r3", location, true, false},
              {"mlflow-artifacts:/1/r3/artifacts", "s3://b/1", true, false},
          }) {
-      CAPTURE(row.uri);
+      CAPTURE(std::string(row.uri));
       CAPTURE(row.location);
       CHECK(surely_empty(row.uri, row.location, row.known ? folders : KnownFolders()) == row.empty);
     }

@@ -231,12 +231,12 @@ TEST_SUITE("engine") {
          [](auto& to) { to.post("model-versions/create", {{"name", "Net"}, {"source", "s3://b/x"}}); }},
     };
     for (auto const& row : rows) {
-      CAPTURE(row.what);
+      CAPTURE(std::string(row.what));
       Copied servers;
       row.change(servers.to);
       auto const report = servers.compare();
       auto const text = differences_of(report);
-      CAPTURE(text);
+      CAPTURE(std::string(text));
       CHECK(report.counts(row.kind).different == 1);
       CHECK(text.find(row.text) != std::string::npos);
       for (auto const kind : all_kinds) {

@@ -83,7 +83,7 @@ TEST_SUITE("engine") {
              {"anything else", failure(std::runtime_error("x")), false},
              {"not even an exception", std::make_exception_ptr(42), false},
          }) {
-      CAPTURE(row.what);
+      CAPTURE(std::string(row.what));
       CHECK(ends_the_job(row.failure) == row.ends);
     }
   }

@@ -54,7 +54,7 @@ TEST_SUITE("engine") {
              Row{10, "bb", 2, false},  // a run nobody asked for: those before it are whole
          }) {
       CAPTURE(row.rows);
-      CAPTURE(row.last);
+      CAPTURE(std::string(row.last));
       auto const split = split_bulk(asked, row.rows, 10, row.last);
       CHECK(split.complete == row.complete);
       CHECK(split.first_alone_too_big == row.too_big);

@@ -46,7 +46,7 @@ TEST_SUITE("engine") {
              {"sha256:" + a + b, {}, {}},
              {"\xc3\xa4" + a, {a}, {}},
          }) {
-      CAPTURE(row.text);
+      CAPTURE(std::string(row.text));
       auto const found = find_ids(row.text);
       CHECK(found.runs == row.runs);
       CHECK(found.logged_models == row.models);
@@ -71,7 +71,7 @@ TEST_SUITE("engine") {
              {"aXa", {{"a", "aa"}}, "aaXaa"},
              {std::string("a\0a", 3), {{"a", "b"}}, std::string("b\0b", 3)},
          }) {
-      CAPTURE(row.text);
+      CAPTURE(std::string(row.text));
       CHECK(replace_all(row.text, row.replacements) == row.result);
     }
   }
@@ -91,7 +91,7 @@ TEST_SUITE("engine") {
              {"", "", "X", false, ""},
              {"t:/1/r/artifacts/model", "s:/1/r/artifacts", "X", false, ""},
          }) {
-      CAPTURE(row.uri);
+      CAPTURE(std::string(row.uri));
       auto const [below, result] = move_uri(row.uri, row.from, row.to);
       CHECK(below == row.below);
       CHECK(result == row.result);

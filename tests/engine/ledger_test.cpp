@@ -3,9 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
+#include <csignal>
 
 #include <filesystem>
 #include <map>

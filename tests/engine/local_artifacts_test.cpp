@@ -61,7 +61,7 @@ TEST_SUITE("engine") {
     for (auto const& uri : {"file://host" + path, "s3:/" + path, "mlflow-artifacts:" + path, path + "/absent",
                             std::string("relative"), std::string(), "file:" + path.substr(1),
                             (place.scratch.path() / "secret").string()}) {
-      CAPTURE(uri);
+      CAPTURE(std::string(uri));
       CHECK(local_folder(uri) == std::nullopt);
     }
     CHECK(local_place(path + "/not/yet/there") == path + "/not/yet/there");
@@ -108,7 +108,7 @@ TEST_SUITE("engine") {
     for (auto const& path :
          {std::string("../../../secret"), std::string("link"), (place.scratch.path() / "secret").string(),
           std::string("a/../../../../secret")}) {
-      CAPTURE(path);
+      CAPTURE(std::string(path));
       CHECK_THROWS(place.read(path));
     }
     CHECK_THROWS(place.read("absent"));
@@ -117,7 +117,7 @@ TEST_SUITE("engine") {
   TEST_CASE("local artifacts: writing never leaves the folder") {
     Place place;
     for (auto const* path : {"../x", "a/../../x", "/tmp/mlferry-must-not-be", "..", ".", ""}) {
-      CAPTURE(path);
+      CAPTURE(std::string(path));
       CHECK_THROWS(place.write(path, "x"));
     }
     // A link that was planted in the folder must not carry the write away.

@@ -127,7 +127,8 @@ TEST_SUITE("engine") {
       auto const result = walk(listing, page_size, [&] {
         while (changes > 0 && random() % 3 == 0) {
           --changes;
-          if (random() % 2 == 0 && !listing.rows.empty()) {
+          // One row cannot show that none is missing before it: removals need larger pages.
+          if (page_size > 1 && random() % 2 == 0 && !listing.rows.empty()) {
             auto it = listing.rows.begin();
             // Mostly near the front: what is before the place shifts all that follows.
             std::advance(it, random() % 2 == 0 ? 0 : random() % listing.rows.size());

@@ -106,7 +106,7 @@ TEST_SUITE("engine") {
              R"({"run":{},"history":{"k":[[1,"x",3]]}})",
              R"({"run":{},"history":{"k":[[1,2,1.5]]}})",
          }) {
-      CAPTURE(text);
+      CAPTURE(std::string(text));
       RunRecord record;
       CHECK_THROWS_AS(from_archive(mlflow::parse_json(text, "t").as_object(), record), mlflow::JsonError);
     }
@@ -125,7 +125,7 @@ TEST_SUITE("engine") {
     RunRecord record;
     auto last = footprint(record);
     auto const grew = [&](const char* what) {
-      CAPTURE(what);
+      CAPTURE(std::string(what));
       auto const now = footprint(record);
       CHECK(now > last);
       last = now;

@@ -160,7 +160,7 @@ TEST_SUITE("engine") {
     boost::asio::io_context loop;
     Voyage voyage(loop, scratch.path().string(), {}, {});
     for (auto const* part : {"mlflow-artifacts/artifacts/", "runs/log-batch", "get-history", "/graphql"}) {
-      CAPTURE(part);
+      CAPTURE(std::string(part));
       for (auto* server : {&voyage.from, &voyage.to}) {
         server->faults().set(Fault::throttle, 1);
         server->faults().applies = [part](std::string_view, std::string_view path) {

@@ -19,7 +19,7 @@ using mlferry::test::Faults;
 
 namespace {
 
-struct Place {
+struct Here {
   std::string state() const { return (scratch.path() / "state").string(); }
   std::string archive() const { return (scratch.path() / "archive").string(); }
   test::ScratchFolder scratch;
@@ -40,8 +40,8 @@ TEST_SUITE("engine") {
     };
     for (auto const& row : {Row{"graphql", true, false, false}, Row{"bulk", false, true, false},
                             Row{"both", true, true, false}, Row{"keep-alive", false, false, true}}) {
-      CAPTURE(row.what);
-      Place place;
+      CAPTURE(std::string(row.what));
+      Here place;
       FakeOptions options;
       options.faults.no_graphql = row.no_graphql;
       options.faults.no_history_bulk = row.no_bulk;
@@ -56,7 +56,7 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("old servers: without logged models on both sides everything else is the same") {
-    Place place;
+    Here place;
     FakeOptions options;
     options.faults.no_logged_models = true;
     FakeMlflow from(place.loop, options), to(place.loop, options);
@@ -78,7 +78,7 @@ TEST_SUITE("engine") {
   TEST_CASE("long histories: beyond the bulk answer's 25000 rows, alone and together") {
     for (bool const bulk : {true, false}) {
       CAPTURE(bulk);
-      Place place;
+      Here place;
       FakeOptions options;
       // Two runs that fill an answer each, and forty that do so together.
       options.generated = {.runs = 2, .metrics = 1, .points = 25'500};
@@ -96,7 +96,7 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("long histories: exactly the bulk answer's limit") {
-    Place place;
+    Here place;
     FakeOptions options;
     options.generated = {.runs = 3, .metrics = 1, .points = 12'500};
     FakeMlflow from(place.loop, options), to(place.loop);
@@ -105,7 +105,7 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("written to: every run that was there at the start is exported, once and whole") {
-    Place place;
+    Here place;
     FakeMlflow from(place.loop), to(place.loop);
     auto const experiment = test::make_experiment(from, "busy");
     for (int i = 0; i < 2300; ++i) {
@@ -140,7 +140,7 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("written to: a run that changes while it is read never makes an archive that lies") {
-    Place place;
+    Here place;
     FakeMlflow from(place.loop), to(place.loop);
     auto const experiment = test::make_experiment(from, "busy");
     std::vector<std::string> runs;
@@ -167,7 +167,7 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("wide: many params, tags and files of one run") {
-    Place place;
+    Here place;
     FakeMlflow from(place.loop), to(place.loop);
     auto const run = test::make_run(from, "0", "wide");
     for (int part = 0; part < 5; ++part) {

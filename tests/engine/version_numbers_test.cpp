@@ -82,7 +82,7 @@ TEST_SUITE("engine") {
               {{1, Holder::ours}, {2, Holder::foreign}},
               {{What::update, 1}}},
          }) {
-      CAPTURE(row.what);
+      CAPTURE(std::string(row.what));
       CHECK(plan_versions(row.wanted, row.present) == row.steps);
     }
   }

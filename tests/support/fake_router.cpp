@@ -51,8 +51,8 @@ HttpResponse not_found() {
 bool changes_state(std::string_view method, std::string_view path) {
   if (method == "GET" || method == "HEAD") return false;
   if (method != "POST") return true;
-  for (std::string_view reading :
-       {"/search", "/graphql", "/search-datasets", "/get-latest-versions", "/batchGetInfos"}) {
+  for (std::string_view reading : {"/search", "/graphql", "/search-datasets", "/get-latest-versions",
+                                   "/batchGetInfos", "/traces/metrics"}) {
     if (path.ends_with(reading)) return false;
   }
   return true;

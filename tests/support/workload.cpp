@@ -201,7 +201,7 @@ void fill_workload(FakeMlflow& server) {
   server.put_file(files + "/notes.txt", "plain");
   server.put_file(files + "/empty", "");
   server.put_file(files + "/model/MLmodel", "run_id: " + first + "\nx: 1\n");
-  server.put_file(files + "/model/a b%20\xc3\xa4.bin", std::string("\0\1\2", 3));
+  server.put_file(files + "/model/a b 100% \xc3\xa4.bin", std::string("\0\1\2", 3));
   finish_run(server, first);
 
   // Its parent and the model that it used come later in every listing.

@@ -2,7 +2,7 @@
 // Walks an offset-paged, ascending listing so that nothing that existed at the start is missed while the
 // server is being written to: pages overlap by one row, and when that row is not the one expected (rows
 // before it were removed), the walk steps back until it meets rows it knows. Rows seen before are dropped.
-// Pure.
+// Pages need two rows or more for that: one row cannot show that none is missing before it. Pure.
 
 #include <cstdint>
 #include <string>

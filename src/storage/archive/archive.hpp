@@ -178,8 +178,8 @@ class SnapshotWriter {
     std::uint64_t bytes = 0;
   };
   virtual async::Task<Kept> keep(std::string kind, std::string id) = 0;
-  // Files of an object may come before or after its record. A second put of the same (kind, id) replaces the
-  // first.
+  // Files of an object may come before or after its record; files of an object that gets no record are left
+  // out. A second put of the same (kind, id) replaces the first.
   virtual async::Task<> put_object(ObjectRow row, json::object record) = 0;
   // Reads to the end; throws std::runtime_error when the length is not `expected_size` (when given). One
   // pass: read, hash, look up, compress, write. Identical content is stored once in the archive.
