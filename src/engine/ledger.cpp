@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS copies (
   destination_id TEXT NOT NULL, done INTEGER NOT NULL, fingerprint TEXT NOT NULL,
   epoch INTEGER NOT NULL, deleted INTEGER NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (kind, source_id, container)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS logged_models ON copies (container) WHERE kind = 'logged_model';
 CREATE TABLE IF NOT EXISTS links (
   row INTEGER PRIMARY KEY, kind TEXT NOT NULL, owner TEXT NOT NULL, container TEXT NOT NULL, data TEXT NOT NULL,
   UNIQUE (kind, owner, container, data));
@@ -52,6 +53,15 @@ class LockFile {
 sqlite::Database open_database(const std::string& folder) {
   std::filesystem::create_directories(folder);
   return sqlite::Database(folder + "/ledger.sqlite", sqlite::Database::Mode::create);
+}
+
+std::vector<DeferredLink> read_links(sqlite::Statement& row) {
+  std::vector<DeferredLink> links;
+  while (row.step()) {
+    links.push_back({row.number(0), std::string(row.text(1)), std::string(row.text(2)),
+                     std::string(row.text(3)), std::string(row.text(4))});
+  }
+  return links;
 }
 
 }  // namespace
@@ -224,6 +234,19 @@ async::Task<> Ledger::set_done(LedgerKey key, std::string fingerprint) {
   co_await impl.run(std::move(work));
 }
 
+async::Task<std::vector<std::string>> Ledger::logged_models_of(std::string container) {
+  auto& impl = *impl_;
+  auto work = [&impl, &container] {
+    auto row =
+        impl.database.prepare("SELECT source_id FROM copies WHERE kind = 'logged_model' AND container = ?");
+    row.bind(1, container);
+    std::vector<std::string> ids;
+    while (row.step()) ids.emplace_back(row.text(0));
+    return ids;
+  };
+  co_return co_await impl.thread.run(std::move(work));
+}
+
 async::Task<> Ledger::defer(DeferredLink link) {
   auto& impl = *impl_;
   auto work = [&impl, &link] {
@@ -246,12 +269,7 @@ async::Task<std::vector<DeferredLink>> Ledger::deferred(std::string kind, std::i
         "SELECT row, kind, owner, container, data FROM links WHERE kind = ? AND row > ? ORDER BY row LIMIT "
         "?");
     row.bind(1, kind).bind(2, after_row).bind(3, static_cast<std::int64_t>(limit));
-    std::vector<DeferredLink> links;
-    while (row.step()) {
-      links.push_back({row.number(0), std::string(row.text(1)), std::string(row.text(2)),
-                       std::string(row.text(3)), std::string(row.text(4))});
-    }
-    return links;
+    return read_links(row);
   };
   co_return co_await impl.thread.run(std::move(work));
 }
@@ -264,6 +282,17 @@ async::Task<std::vector<std::string>> Ledger::deferred_for(std::string kind, std
     std::vector<std::string> data;
     while (row.step()) data.emplace_back(row.text(0));
     return data;
+  };
+  co_return co_await impl.thread.run(std::move(work));
+}
+
+async::Task<std::vector<DeferredLink>> Ledger::deferred_to(std::string kind, std::string data) {
+  auto& impl = *impl_;
+  auto work = [&impl, &kind, &data] {
+    auto row = impl.database.prepare(
+        "SELECT row, kind, owner, container, data FROM links WHERE kind = ? AND data = ? ORDER BY row");
+    row.bind(1, kind).bind(2, data);
+    return read_links(row);
   };
   co_return co_await impl.thread.run(std::move(work));
 }

@@ -61,11 +61,16 @@ class Ledger {
   async::Task<> put_all(std::vector<std::pair<LedgerKey, LedgerEntry>> entries);
   async::Task<> set_done(LedgerKey key, std::string fingerprint);
 
+  // Source ids of all logged models with that container.
+  async::Task<std::vector<std::string>> logged_models_of(std::string container);
+
   async::Task<> defer(DeferredLink link);
   async::Task<std::vector<DeferredLink>> deferred(std::string kind, std::int64_t after_row,
                                                   std::size_t limit);
   // The data of every link of that kind and owner, in any container.
   async::Task<std::vector<std::string>> deferred_for(std::string kind, std::string owner);
+  // The links of that kind with that data, of any owner.
+  async::Task<std::vector<DeferredLink>> deferred_to(std::string kind, std::string data);
   async::Task<> drop_deferred(std::int64_t row);
 
   // Deletes to be done at the end, by destination id.

@@ -88,10 +88,7 @@ class TemporaryFile final : public async::ByteWriter {
  public:
   // `file` lies below `folder` by its text.
   TemporaryFile(async::WorkerPool& pool, fs::path folder, const fs::path& file)
-      : pool_(pool),
-        folder_(std::move(folder)),
-        path_(file.string()),
-        temporary_(path_ + ".mlferry-part") {}
+      : pool_(pool), folder_(std::move(folder)), path_(file.string()), temporary_(path_ + ".mlferry-part") {}
   ~TemporaryFile() override {
     if (descriptor_ >= 0) ::close(descriptor_);
     if (!committed_) ::unlink(temporary_.c_str());

@@ -1,5 +1,7 @@
 #include "engine/report.hpp"
 
+#include <algorithm>
+
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
@@ -41,6 +43,23 @@ void Report::skipped(Kind kind, std::string id, std::string name, std::string re
 
 void Report::failed(Kind kind, std::string id, std::string name, std::string cause) {
   ++at(kind).failed;
+  add({Severity::failed, kind, std::move(id), std::move(name), std::move(cause)});
+}
+
+void Report::failed_after(Kind kind, std::string id, std::string name, std::string cause) {
+  if (failed_after_.emplace(kind, id).second) {
+    auto& counts = at(kind);
+    auto& unchanged = unchanged_[static_cast<std::size_t>(kind)];
+    if (counts.copied > 0) {
+      --counts.copied;
+      counts.created = std::min(counts.created, counts.copied);
+      ++counts.failed;
+    } else if (unchanged > 0) {
+      --unchanged;
+      --counts.skipped;
+      ++counts.failed;
+    }
+  }
   add({Severity::failed, kind, std::move(id), std::move(name), std::move(cause)});
 }
 

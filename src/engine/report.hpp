@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -58,6 +60,9 @@ class Report {
   }
   void skipped(Kind kind, std::string id, std::string name, std::string reason);
   void failed(Kind kind, std::string id, std::string name, std::string cause);
+  // An object that was counted already turns out to have failed after all: it counts as failed instead of as
+  // copied (or skipped), once, however often it is told.
+  void failed_after(Kind kind, std::string id, std::string name, std::string cause);
   void loss(Kind kind, std::string id, std::string name, std::string what);
   void verified(Kind kind) { ++at(kind).verified; }
   void different(Kind kind, std::string id, std::string name, std::vector<std::string> differences);
@@ -97,6 +102,7 @@ class Report {
 
   std::array<Counts, kind_count> counts_{};
   std::array<std::uint64_t, kind_count> unchanged_{};
+  std::set<std::pair<Kind, std::string>> failed_after_;
   std::vector<Finding> findings_;
   std::uint64_t left_out_ = 0;
   std::uint64_t bytes_ = 0;

@@ -109,9 +109,18 @@ class Transfer {
     auto pages = make(handle.id);
     async::Queue<std::vector<Record>> ahead(context_.executor, pages_ahead);
     std::exception_ptr failure;
+    auto next = [&ahead, &failure]() -> async::Task<std::optional<std::vector<Record>>> {
+      try {
+        co_return co_await ahead.pop();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      if (ends_the_job(failure)) std::rethrow_exception(failure);
+      co_return std::nullopt;  // the records that came before are finished all the same
+    };
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
       tasks.spawn(read_ahead(*pages, ahead));
-      while (auto page = co_await ahead.pop()) {
+      while (auto page = co_await next()) {
         context_.report.found(kind, page->size());
         for (auto& record : *page) {
           if (!handle.failure.empty()) {
@@ -132,9 +141,9 @@ class Transfer {
     if (!failure) co_return;
     if (ends_the_job(failure)) std::rethrow_exception(failure);
     // The listing broke: what it did not give is unknown, and must not pass as complete.
-    context_.report.failed(Kind::experiment, handle.id, handle.name,
-                           "the list of its " + std::string(kind_label(kind)) +
-                               " could not be read to the end: " + describe_failure(failure));
+    context_.report.failed_after(Kind::experiment, handle.id, handle.name,
+                                 "the list of its " + std::string(kind_label(kind)) +
+                                     " could not be read to the end: " + describe_failure(failure));
     if (context_.options.fail_fast) throw JobEnded(std::string(stopped_text));
   }
 

@@ -89,7 +89,7 @@ int crash_everywhere(int first, int step, bool carried_out, LedgerIs ledger) {
   for (int n = first;; n += step) {
     CAPTURE(n);
     test::ScratchFolder scratch;
-    FakeMlflow to(loop);
+    FakeMlflow to(loop, test::destination());
     auto const state = scratch.path() / "state";
     auto const state_at_kill = scratch.path() / "at kill";
     bool stopped = false;
@@ -139,7 +139,7 @@ TEST_SUITE("crash") {
     boost::asio::io_context loop;
     for (auto const lost : {false, true}) {
       CAPTURE(lost);
-      FakeMlflow from(loop), to(loop);
+      FakeMlflow from(loop), to(loop, test::destination());
       test::fill_workload(from);
       test::ScratchFolder scratch;
       auto const state = scratch.path() / "state";
@@ -184,7 +184,7 @@ TEST_SUITE("crash") {
     auto opened = test::open_archive(ferry, archive);
     CHECK(test::run(loop, opened->snapshots()).size() == 1);
     CHECK(test::run(loop, opened->check(true, {})).empty());
-    FakeMlflow to(loop);
+    FakeMlflow to(loop, test::destination());
     test::imported(loop, archive, to, (scratch.path() / "state").string());
     CHECK(test::difference(from, to) == "");
   }
@@ -199,7 +199,7 @@ TEST_SUITE("crash") {
     int rounds = 0;
     for (int n = 2;; n += 3) {
       CAPTURE(n);
-      FakeMlflow to(loop);
+      FakeMlflow to(loop, test::destination());
       auto const state = scratch.path() / ("state" + std::to_string(n));
       bool stopped = false;
       {

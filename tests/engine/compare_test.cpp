@@ -20,7 +20,7 @@ namespace json = boost::json;
 namespace {
 
 struct Copied {
-  Copied() : from(loop), to(loop) {
+  Copied() : from(loop), to(loop, test::destination()) {
     test::fill_workload(from);
     test::copied(loop, from, to, (scratch.path() / "state").string());
   }
@@ -67,7 +67,7 @@ TEST_SUITE("engine") {
   TEST_CASE("compare: an archive against the server it was restored to") {
     test::ScratchFolder scratch;
     boost::asio::io_context loop;
-    FakeMlflow from(loop), to(loop);
+    FakeMlflow from(loop), to(loop, test::destination());
     test::fill_workload(from);
     auto const archive = (scratch.path() / "archive").string();
     test::exported(loop, from, archive);
@@ -120,10 +120,6 @@ TEST_SUITE("engine") {
          [&](auto& to) { to.post("runs/delete", {{"run_id", run(to, "first")}}); }},
         {"run restored", Kind::run, "lifecycle stage",
          [&](auto& to) { to.post("runs/restore", {{"run_id", run(to, "deleted")}}); }},
-        {"run is no copy any more", Kind::run, "is missing",
-         [&](auto& to) {
-           to.post("runs/delete-tag", {{"run_id", run(to, "first")}, {"key", "mlferry.source.id"}});
-         }},
         {"dataset", Kind::run, "dataset inputs",
          [&](auto& to) {
            json::array datasets{json::object{
@@ -264,6 +260,17 @@ TEST_SUITE("engine") {
     CHECK(differences_of(report).find("more than one copy") != std::string::npos);
   }
 
+  TEST_CASE("compare: a run without its marker is no copy, and what refers to it no longer refers to one") {
+    Copied servers;
+    auto const first = test::run_id(servers.to, "first");
+    servers.to.post("runs/delete-tag", {{"run_id", first}, {"key", "mlferry.source.id"}});
+    auto const report = servers.compare();
+    CHECK(differences_of(report).find("is missing in the copy") != std::string::npos);
+    CHECK(report.counts(Kind::run).different >= 1);
+    CHECK(report.counts(Kind::model_version).different >= 1);
+    CHECK(report.notes.size() >= 1);
+  }
+
   TEST_CASE("compare: a whole experiment that is missing takes its runs along") {
     Copied servers;
     servers.to.post("experiments/update",
@@ -296,7 +303,7 @@ TEST_SUITE("engine") {
   TEST_CASE("compare: a file that cannot be read in the original is not called equal") {
     boost::asio::io_context loop;
     test::ScratchFolder scratch;
-    FakeMlflow from(loop), to(loop);
+    FakeMlflow from(loop), to(loop, test::destination());
     auto const run = test::make_run(from, "0", "r");
     from.put_file(test::run_files(from, run) + "/bad#name", "1");
     test::finish_run(from, run);

@@ -252,6 +252,12 @@ TEST_SUITE("engine") {
     CHECK(fixture.run(ledger->deferred_for("input", "r0")).size() == 2);
     CHECK(fixture.run(ledger->deferred_for("input", "r1")).empty());
     CHECK(fixture.run(ledger->deferred_for("output", "r0")).empty());
+    auto const to = fixture.run(ledger->deferred_to("input", "m-1"));
+    REQUIRE(to.size() == 2);
+    CHECK(to[0].owner == "r0");
+    CHECK(to[1].container == "2");
+    CHECK(fixture.run(ledger->deferred_to("input", "m-2")).empty());
+    CHECK(fixture.run(ledger->deferred_to("output", "m-1")).empty());
     for (auto const& link : first) fixture.run(ledger->drop_deferred(link.row));
     CHECK(fixture.run(ledger->deferred("parent", 0, 100)).size() == 2);
     CHECK(fixture.run(ledger->deferred("input", 0, 100)).size() == 2);
@@ -298,6 +304,19 @@ TEST_SUITE("engine") {
       CHECK(entry->fingerprint == "f" + std::to_string(i));
     }
     CHECK(fixture.run(ledger->deferred("parent", 0, 1000)).size() == 300);
+  }
+
+  TEST_CASE("ledger: the logged models of a container, from earlier jobs too") {
+    Fixture fixture;
+    fixture.run(fixture.open()->put({Kind::logged_model, "m-1", "1"}, seen("d")));
+    auto ledger = fixture.open();
+    fixture.run(ledger->put({Kind::logged_model, "m-2", "1"}, seen("e")));
+    fixture.run(ledger->put({Kind::logged_model, "m-3", "2"}, seen("f")));
+    fixture.run(ledger->put(run_key("r"), seen("g")));
+    auto ids = fixture.run(ledger->logged_models_of("1"));
+    std::sort(ids.begin(), ids.end());
+    CHECK(ids == std::vector<std::string>{"m-1", "m-2"});
+    CHECK(fixture.run(ledger->logged_models_of("3")).empty());
   }
 
   TEST_CASE("ledger: many entries at once") {

@@ -98,6 +98,34 @@ TEST_SUITE("engine") {
     CHECK(finding.at("text") == "cause");
   }
 
+  TEST_CASE("report: an object that fails after it was counted is counted once") {
+    Report report;
+    report.found(Kind::run, 3);
+    report.copied(Kind::run, true);
+    report.copied(Kind::run, true);
+    report.unchanged(Kind::run);
+    auto const sum = [&] {
+      auto const& n = report.counts(Kind::run);
+      return n.copied + n.skipped + n.failed;
+    };
+    report.failed_after(Kind::run, "a", "", "one link");
+    report.failed_after(Kind::run, "a", "", "another link");
+    CHECK(report.counts(Kind::run).copied == 1);
+    CHECK(report.counts(Kind::run).created == 1);
+    CHECK(report.counts(Kind::run).failed == 1);
+    CHECK(report.findings().size() == 2);
+    CHECK(sum() == 3);
+    report.failed_after(Kind::run, "b", "", "x");
+    CHECK(report.counts(Kind::run).created == 0);
+    report.failed_after(Kind::run, "c", "", "x");
+    CHECK(report.counts(Kind::run).skipped == 0);
+    CHECK(report.unchanged_count(Kind::run) == 0);
+    CHECK(report.counts(Kind::run).failed == 3);
+    CHECK(sum() == 3);
+    report.failed_after(Kind::run, "d", "", "one more than there are");
+    CHECK(sum() == 3);
+  }
+
   TEST_CASE("report: a comparison is taken over with its differences only") {
     Report comparison;
     comparison.found(Kind::run, 2);

@@ -39,7 +39,7 @@ struct Voyage {
          const FakeOptions& to_options)
       : ferry(loop, {.jobs = 8, .transfers = 4}),
         from(loop, from_options),
-        to(loop, to_options),
+        to(loop, test::destination(to_options)),
         state(folder + "/state"),
         archive(folder + "/archive") {
     test::fill_workload(from);

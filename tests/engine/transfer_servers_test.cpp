@@ -46,7 +46,7 @@ TEST_SUITE("engine") {
       options.faults.no_graphql = row.no_graphql;
       options.faults.no_history_bulk = row.no_bulk;
       options.faults.close_each = row.close_each;
-      FakeMlflow from(place.loop, options), to(place.loop, options);
+      FakeMlflow from(place.loop, options), to(place.loop, test::destination(options));
       test::fill_workload(from);
       CHECK(problems(test::copied(place.loop, from, to, place.state())) == "");
       CHECK(test::difference(from, to) == "");
@@ -59,7 +59,7 @@ TEST_SUITE("engine") {
     Here place;
     FakeOptions options;
     options.faults.no_logged_models = true;
-    FakeMlflow from(place.loop, options), to(place.loop, options);
+    FakeMlflow from(place.loop, options), to(place.loop, test::destination(options));
     auto const experiment = test::make_experiment(from, "e");
     auto const run = test::make_run(from, experiment, "r");
     test::log_metric(from, run, "m", 0.1, 1);
@@ -83,12 +83,12 @@ TEST_SUITE("engine") {
       // Two runs that fill an answer each, and forty that do so together.
       options.generated = {.runs = 2, .metrics = 1, .points = 25'500};
       options.faults.no_history_bulk = !bulk;
-      FakeMlflow long_runs(place.loop, options), to(place.loop);
+      FakeMlflow long_runs(place.loop, options), to(place.loop, test::destination());
       CHECK(problems(test::copied(place.loop, long_runs, to, place.state())) == "");
       CHECK(to.counts().metric_points == 2 * 25'500);
       CHECK(test::difference(test::contents(long_runs), test::contents(to)) == "");
       options.generated = {.seed = 2, .runs = 40, .metrics = 1, .points = 1000};
-      FakeMlflow many_runs(place.loop, options), there(place.loop);
+      FakeMlflow many_runs(place.loop, options), there(place.loop, test::destination());
       CHECK(problems(test::copied(place.loop, many_runs, there, place.state())) == "");
       CHECK(there.counts().metric_points == 40 * 1000);
       CHECK(test::difference(test::contents(many_runs), test::contents(there)) == "");
@@ -99,14 +99,14 @@ TEST_SUITE("engine") {
     Here place;
     FakeOptions options;
     options.generated = {.runs = 3, .metrics = 1, .points = 12'500};
-    FakeMlflow from(place.loop, options), to(place.loop);
+    FakeMlflow from(place.loop, options), to(place.loop, test::destination());
     CHECK(problems(test::copied(place.loop, from, to, place.state())) == "");
     CHECK(to.counts().metric_points == 3 * 12'500);
   }
 
   TEST_CASE("written to: every run that was there at the start is exported, once and whole") {
     Here place;
-    FakeMlflow from(place.loop), to(place.loop);
+    FakeMlflow from(place.loop), to(place.loop, test::destination());
     auto const experiment = test::make_experiment(from, "busy");
     for (int i = 0; i < 2300; ++i) {
       auto const run = test::make_run(from, experiment, "run " + std::to_string(i), 10'000 + i);
@@ -141,7 +141,7 @@ TEST_SUITE("engine") {
 
   TEST_CASE("written to: a run that changes while it is read never makes an archive that lies") {
     Here place;
-    FakeMlflow from(place.loop), to(place.loop);
+    FakeMlflow from(place.loop), to(place.loop, test::destination());
     auto const experiment = test::make_experiment(from, "busy");
     std::vector<std::string> runs;
     for (int i = 0; i < 30; ++i) {
@@ -168,7 +168,7 @@ TEST_SUITE("engine") {
 
   TEST_CASE("wide: many params, tags and files of one run") {
     Here place;
-    FakeMlflow from(place.loop), to(place.loop);
+    FakeMlflow from(place.loop), to(place.loop, test::destination());
     auto const run = test::make_run(from, "0", "wide");
     for (int part = 0; part < 5; ++part) {
       boost::json::array params, tags;

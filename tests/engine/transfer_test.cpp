@@ -29,7 +29,7 @@ namespace {
 
 struct Two {
   explicit Two(FakeOptions from_options = {}, FakeOptions to_options = {})
-      : from(loop, std::move(from_options)), to(loop, std::move(to_options)) {}
+      : from(loop, std::move(from_options)), to(loop, test::destination(std::move(to_options))) {}
   std::string state() const { return (scratch.path() / "state").string(); }
   std::string archive() const { return (scratch.path() / "archive").string(); }
   void lose_ledger() { fs::remove_all(state()); }
@@ -118,7 +118,7 @@ TEST_SUITE("engine") {
              path.ends_with("experiments/delete");
     };
     auto const report = servers.copy();
-    CHECK(report.counts(Kind::run).failed == 3);  // "deleted", and the two with outputs
+    CHECK(report.counts(Kind::run).failed == 3);  // the deleted one, and the two with outputs
     CHECK(report.counts(Kind::experiment).failed == 1);
     CHECK(test::wrong_sums(report) == "");
     servers.to.faults().applies = {};
@@ -142,6 +142,24 @@ TEST_SUITE("engine") {
     CHECK(report.counts(Kind::run).found == 0);
     CHECK(report.counts(Kind::experiment).failed == report.counts(Kind::experiment).found);
     CHECK(test::wrong_sums(report) == "");
+  }
+
+  TEST_CASE("promise complete: a listing that breaks in its middle stops nothing that was listed before") {
+    Two servers;
+    auto const experiment = test::make_experiment(servers.from, "big");
+    for (int i = 0; i < 1500; ++i) test::make_run(servers.from, experiment, std::to_string(i), i);
+    int searches = 0;
+    servers.from.faults().set(Fault::throttle, 1);
+    servers.from.faults().applies = [&](std::string_view, std::string_view path) {
+      return path.ends_with("runs/search") && ++searches > 2;  // one of them of the default experiment
+    };
+    auto const report = servers.copy();
+    CHECK(report.counts(Kind::run).found == 1000);
+    CHECK(report.counts(Kind::run).copied == 1000);
+    CHECK(report.counts(Kind::experiment).failed == 1);
+    CHECK(failures(report).find("could not be read to the end") != std::string::npos);
+    CHECK(test::wrong_sums(report) == "");
+    CHECK(servers.to.counts().runs == 1000);
   }
 
   TEST_CASE("promise faithful: server to server") {
@@ -176,7 +194,8 @@ TEST_SUITE("engine") {
     auto const report = servers.copy();
     CHECK(report.counts(Kind::logged_model).failed == report.counts(Kind::logged_model).found);
     CHECK(report.counts(Kind::model_version).failed == 2);  // of the logged model, and one that refers to it
-    CHECK(report.counts(Kind::run).created == report.counts(Kind::run).found);
+    CHECK(report.counts(Kind::run).failed == 2);            // the outputs of two cannot be written
+    CHECK(servers.to.counts().runs + servers.to.counts().deleted_runs == report.counts(Kind::run).found);
     CHECK(test::wrong_sums(report) == "");
     auto const lost = test::findings(report, Severity::loss) + failures(report);
     CHECK(lost.find("logged model") != std::string::npos);

@@ -114,6 +114,11 @@ void fill_registry(FakeMlflow& server, const std::string& run, const Model& mode
 
 }  // namespace
 
+FakeOptions destination(FakeOptions options) {
+  options.generated.seed = 4711;
+  return options;
+}
+
 std::string make_experiment(FakeMlflow& server, const std::string& name) {
   return text(server.post("experiments/create", {{"name", name}, {"tags", pairs({{"kind", "test"}})}}),
               "experiment_id");
@@ -227,19 +232,23 @@ void fill_workload(FakeMlflow& server) {
   set_model_status(server, model);
   auto const gone_model = make_logged_model(server, alpha, "deleted net", first);
   set_model_status(server, gone_model);
+  auto const gone_input = make_logged_model(server, alpha, "deleted input", first);
+  set_model_status(server, gone_input);
   auto const output = [](const std::string& id, std::int64_t step) {
     return json::array{json::object{{"model_id", id}, {"step", step}}};
   };
   server.post("runs/outputs", {{"run_id", parent}, {"models", output(model.id, 4)}});
   server.post("runs/outputs", {{"run_id", first}, {"models", output(gone_model.id, 0)}});
-  server.post("runs/log-inputs",
-              {{"run_id", child}, {"models", json::array{json::object{{"model_id", model.id}}}}});
+  server.post("runs/log-inputs", {{"run_id", child},
+                                  {"models", json::array{json::object{{"model_id", model.id}},
+                                                         json::object{{"model_id", gone_input.id}}}}});
   set_run_tag(server, parent, "mlflow.log-model.history",
               R"([{"run_id": ")" + parent + R"(", "model_id": ")" + model.id + "\"}]");
   finish_run(server, child);
   finish_run(server, parent);
   fill_registry(server, first, model);
   server.call("DELETE", "/api/2.0/mlflow/logged-models/" + gone_model.id);
+  server.call("DELETE", "/api/2.0/mlflow/logged-models/" + gone_input.id);
   finish_run(server, deleted);
   server.post("runs/delete", {{"run_id", deleted}});
 

@@ -11,6 +11,9 @@ namespace mlferry::test {
 // Fills an empty fake server. Every run and logged model has a name of its own.
 void fill_workload(FakeMlflow& server);
 
+// Options of a server that copies go to: its ids are others than those of a server with default options.
+FakeOptions destination(FakeOptions options = {});
+
 // Short ways to make objects; they return ids.
 std::string make_experiment(FakeMlflow& server, const std::string& name);
 std::string make_run(FakeMlflow& server, const std::string& experiment_id, const std::string& name,

@@ -8,6 +8,8 @@ namespace mlferry::engine {
 
 namespace {
 
+constexpr std::size_t models_a_page = 100;
+
 archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view parent, std::string_view name,
                           bool deleted, const std::string& fingerprint) {
   archive::ObjectRow row;
@@ -56,6 +58,19 @@ async::Task<bool> ArchiveTarget::unchanged(Kind kind, std::string, std::string i
     row = co_await base_->find(std::string(kind_name(kind)), id);
   }
   co_return row && row->fingerprint == fingerprint;
+}
+
+async::Task<std::vector<std::string>> ArchiveTarget::known_logged_models(std::string container) {
+  std::vector<std::string> ids;
+  if (!base_) co_return ids;
+  std::int64_t after = 0;
+  do {
+    auto page =
+        co_await base_->objects(std::string(kind_name(Kind::logged_model)), container, after, models_a_page);
+    for (auto const& object : page.objects) ids.push_back(object.row.id);
+    after = page.next;
+  } while (after != 0);
+  co_return ids;
 }
 
 void ArchiveTarget::report_gaps(const RecordBase& record, const std::string& id, const std::string& name) {

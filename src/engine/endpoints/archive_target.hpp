@@ -18,6 +18,7 @@ class ArchiveTarget final : public Target {
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
                               std::string fingerprint) override;
+  async::Task<std::vector<std::string>> known_logged_models(std::string container) override;
   async::Task<Outcome> put_experiment(ExperimentRecord record) override;
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;

@@ -16,7 +16,9 @@ constexpr int models_a_page = 100;
 class LoggedModelPages final : public Pages<LoggedModelRecord> {
  public:
   LoggedModelPages(ServerSource& source, std::string experiment_id, Known& known)
-      : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
+      : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {
+    if (!source_.capabilities().logged_models) state_ = State::done;  // they came with MLflow 3
+  }
 
   async::Task<std::optional<std::vector<LoggedModelRecord>>> next() override {
     while (state_ == State::listing) {
@@ -47,10 +49,14 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
  private:
   enum class State { listing, named, done };
 
-  // Deleted models are in no listing: those that the experiment's runs name are asked for by id.
+  // Deleted models are in no listing: those that the experiment's runs name, and those that were copied
+  // before, are asked for by id.
   async::Task<std::vector<LoggedModelRecord>> read_deleted() {
     std::vector<LoggedModelRecord> records;
-    for (auto const& id : source_.named_models(experiment_id_)) {
+    auto ids = source_.named_models(experiment_id_);
+    auto const known = co_await known_.known_logged_models(experiment_id_);
+    ids.insert(known.begin(), known.end());
+    for (auto const& id : ids) {
       if (source_.listed_models().contains(id)) continue;
       auto model = co_await source_.client().get_logged_model(id);
       if (!model) continue;  // named, but never there: the link is kept as it is

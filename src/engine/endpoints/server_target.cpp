@@ -37,6 +37,10 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
   capabilities_ = co_await client_.probe();
   source_server_ = source.identity;
   auto const job = source.identity + " -> " + client_.http().base_url();
+  if (!context_.options.marker_tags) {
+    context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +
+                                    " protects this destination from second copies");
+  }
   ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
 }
 
@@ -52,8 +56,14 @@ async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std:
                                           std::string fingerprint) {
   auto const found = containers_.find(container);
   if (found == containers_.end() || found->second.id.empty() || context_.options.full) co_return false;
-  auto const entry = co_await ledger_->find({kind, id, found->second.id});
+  auto const entry = co_await find_copy({kind, id, found->second.id});
   co_return entry && entry->seen && entry->done && entry->fingerprint == fingerprint;
+}
+
+async::Task<std::vector<std::string>> ServerTarget::known_logged_models(std::string container) {
+  auto const found = containers_.find(container);
+  if (found == containers_.end() || found->second.id.empty()) co_return std::vector<std::string>();
+  co_return co_await ledger_->logged_models_of(found->second.id);
 }
 
 async::Task<Outcome> ServerTarget::put_experiment(ExperimentRecord record) {
@@ -139,6 +149,8 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   if (context_.options.dry_run) co_return;
   co_await ledger_->put({Kind::experiment, container.source_id, ""},
                         {container.id, true, record.fingerprint, true, container.deleted, ""});
+  // A killed job may have left the wish; the source has restored the experiment since.
+  if (!container.source_deleted) co_await ledger_->drop_delete(DeleteKind::experiment, container.id);
   if (container.source_deleted && !container.deleted) {
     if (container.ours) {
       co_await ledger_->defer_delete(DeleteKind::experiment, container.id);
@@ -158,10 +170,13 @@ async::Task<> ServerTarget::see_copies(Container& container) {
   do {
     auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, copies_a_page, token);
     std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
+    std::vector<std::string> unknown_runs;
     for (auto const& run : page.items) {
       auto const tags = run.tags();
       auto const source = marked_source(tags, source_server_);
       if (!source) continue;
+      auto const known = co_await ledger_->find({Kind::run, *source, container.id});
+      if (!known) unknown_runs.emplace_back(run.id());
       auto const* source_uri = mlflow::find_value(tags, "mlferry.source.artifact_uri");
       seen.push_back({{Kind::run, *source, container.id},
                       {std::string(run.id()), false, "", true, run.deleted(),
@@ -169,6 +184,9 @@ async::Task<> ServerTarget::see_copies(Container& container) {
       for (auto const& [model, step] : run.model_outputs()) named.insert(model);
     }
     co_await ledger_->put_all(std::move(seen));
+    // Listings lack model inputs. A ledger that knows the runs knows their deleted models too; a lost one
+    // does not.
+    if (capabilities_.logged_models) co_await add_model_inputs(std::move(unknown_runs), named);
     token = page.items.empty() ? std::string() : page.next_token;
   } while (!token.empty());
   if (!capabilities_.logged_models) co_return;
@@ -189,6 +207,24 @@ async::Task<> ServerTarget::see_copies(Container& container) {
     token = page.items.empty() ? std::string() : page.next_token;
   } while (!token.empty());
   co_await see_deleted_models(container, {named.begin(), named.end()});
+}
+
+async::Task<> ServerTarget::add_model_inputs(std::vector<std::string> run_ids, std::set<std::string>& named) {
+  constexpr std::size_t runs_a_request = 10;
+  for (std::size_t i = 0; i < run_ids.size(); i += runs_a_request) {
+    auto const end = std::min(run_ids.size(), i + runs_a_request);
+    std::vector<std::string> part(run_ids.begin() + static_cast<std::ptrdiff_t>(i),
+                                  run_ids.begin() + static_cast<std::ptrdiff_t>(end));
+    std::vector<std::optional<std::vector<std::string>>> answers(part.size());
+    if (capabilities_.graphql) answers = co_await client_.model_inputs_batch(part);
+    for (std::size_t k = 0; k < part.size(); ++k) {
+      if (!answers[k]) {
+        auto const run = co_await client_.get_run(part[k]);
+        answers[k] = run ? run->model_input_ids() : std::vector<std::string>();
+      }
+      named.insert(answers[k]->begin(), answers[k]->end());
+    }
+  }
 }
 
 // Deleted logged models are in no listing; copies of them are found as the source's were: through the runs
@@ -222,6 +258,26 @@ async::Task<> ServerTarget::ensure_writable(Container& container) {
   co_await ledger_->flush();
   co_await client_.restore_experiment(container.id);
   container.deleted = false;
+}
+
+// What the ledger knows of a run's or logged model's copy. Without marker tags no listing shows it, so it is
+// looked up by its id, once a job.
+async::Task<std::optional<LedgerEntry>> ServerTarget::find_copy(LedgerKey key) {
+  auto entry = co_await ledger_->find(key);
+  if (!entry || entry->seen || context_.options.marker_tags) co_return entry;
+  bool there = false;
+  if (key.kind == Kind::run) {
+    auto const run = co_await client_.get_run(entry->destination_id);
+    there = run && run->experiment_id() == key.container;
+    entry->deleted = there && run->deleted();
+  } else if (key.kind == Kind::logged_model && capabilities_.logged_models) {
+    auto const model = co_await client_.get_logged_model(entry->destination_id);
+    there = model && model->experiment_id() == key.container;
+  }
+  if (!there) co_return entry;
+  entry->seen = true;
+  co_await ledger_->put(key, *entry);
+  co_return entry;
 }
 
 std::optional<Place> ServerTarget::place_of(const std::optional<LedgerEntry>& entry) const {
@@ -286,7 +342,7 @@ async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
       auto const what = kind == DeleteKind::experiment ? Kind::experiment
                         : kind == DeleteKind::run      ? Kind::run
                                                        : Kind::logged_model;
-      report.failed(
+      report.failed_after(
           what, id, "",
           "copied, but could not be deleted in the destination as it is in the source: " + *failure);
     }

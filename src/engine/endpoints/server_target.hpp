@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "async/semaphore.hpp"
@@ -34,6 +35,7 @@ class ServerTarget final : public Target {
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
                               std::string fingerprint) override;
+  async::Task<std::vector<std::string>> known_logged_models(std::string container) override;
   async::Task<Outcome> put_experiment(ExperimentRecord record) override;
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
@@ -57,9 +59,11 @@ class ServerTarget final : public Target {
   Container& container_of(std::string_view source_experiment_id);
   async::Task<> adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing, bool& changed);
   async::Task<> see_copies(Container& container);
+  async::Task<> add_model_inputs(std::vector<std::string> run_ids, std::set<std::string>& named);
   async::Task<> see_deleted_models(Container& container, std::vector<std::string> ids);
   async::Task<> ensure_writable(Container& container);
   async::Task<> delete_all(DeleteKind kind, Report& report);
+  async::Task<std::optional<LedgerEntry>> find_copy(LedgerKey key);
   std::optional<Place> place_of(const std::optional<LedgerEntry>& entry) const;
   async::Task<std::optional<Place>> find_place(Kind kind, std::string source_id);
   // What must be replaced in a text so that it names the copies; `unknown` gets logged models that have no
@@ -93,6 +97,7 @@ class ServerTarget final : public Target {
   // server_target_logged_models.cpp
   async::Task<mlflow::LoggedModel> create_logged_model(const LoggedModelRecord& record,
                                                        const Container& container);
+  async::Task<std::optional<LedgerEntry>> find_deleted_copy(std::string source_id, std::string container);
   async::Task<> put_model_metrics(const LoggedModelRecord& record, std::string model_id);
 
   // server_target_registry.cpp

@@ -132,6 +132,32 @@ async::Task<> ServerTarget::put_model_metrics(const LoggedModelRecord& record, s
   }
 }
 
+// Without a ledger the deleted copy of a deleted model is found through the copies of the runs that name it:
+// outputs were seen with the runs; inputs are looked up here, through the links that wait for this model.
+async::Task<std::optional<LedgerEntry>> ServerTarget::find_deleted_copy(std::string source_id,
+                                                                        std::string container) {
+  auto const links = co_await ledger_->deferred_to("input", source_id);
+  for (auto const& link : links) {
+    auto const place = place_of(co_await ledger_->find({Kind::run, link.owner, link.container}));
+    if (!place) continue;
+    auto const run = co_await client_.get_run(place->id);
+    if (!run) continue;
+    for (auto const& id : run->model_input_ids()) {
+      auto const model = co_await client_.get_logged_model(id);
+      if (!model || model->experiment_id() != container ||
+          marked_source(model->tags(), source_server_) != source_id) {
+        continue;
+      }
+      LedgerEntry entry;
+      entry.destination_id = id;
+      entry.seen = true;
+      entry.deleted = true;
+      co_return entry;
+    }
+  }
+  co_return std::nullopt;
+}
+
 async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, Source& source) {
   std::string const source_id(record.model.id());
   std::string const name(record.model.name());
@@ -145,7 +171,7 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
   auto& container = container_of(record.model.experiment_id());
   LedgerKey const key{Kind::logged_model, source_id, container.id};
   std::optional<LedgerEntry> entry;
-  if (!container.id.empty()) entry = co_await ledger_->find(key);
+  if (!container.id.empty()) entry = co_await find_copy(key);
   bool exists = entry && entry->seen;
   if (!exists && entry && !entry->destination_id.empty()) {
     // A deleted copy is in no listing; the ledger may still know its id.
@@ -155,6 +181,12 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     if (exists) {
       entry->deleted = true;
       co_await ledger_->put(key, {entry->destination_id, false, "", true, true, entry->data});
+    }
+  }
+  if (!exists && record.deleted && !container.id.empty()) {
+    if (auto found = co_await find_deleted_copy(source_id, container.id)) {
+      entry = std::move(found);
+      exists = true;
     }
   }
   if (exists && entry->done && entry->fingerprint == record.fingerprint && !context_.options.full) {

@@ -151,7 +151,7 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
   auto& container = container_of(record.run.experiment_id());
   LedgerKey const key{Kind::run, source_id, container.id};
   std::optional<LedgerEntry> entry;
-  if (!container.id.empty()) entry = co_await ledger_->find(key);
+  if (!container.id.empty()) entry = co_await find_copy(key);
   bool const exists = entry && entry->seen;
   if (context_.options.dry_run) {
     context_.report.found(Kind::artifact, record.files.size());
@@ -171,7 +171,16 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
                                " vanished from the destination during the job");
     place = {entry->destination_id, std::string(record.run.artifact_uri()),
              std::string(existing->artifact_uri())};
-    if (existing->deleted()) co_await client_.restore_run(place.id);
+    bool const delete_again = record.run.deleted() && !container.source_deleted;
+    if (existing->deleted()) {
+      if (delete_again) {  // on disk before it is restored: a crash in between must not leave it active
+        co_await ledger_->defer_delete(DeleteKind::run, place.id);
+        co_await ledger_->flush();
+      }
+      co_await client_.restore_run(place.id);
+    }
+    // A killed job may have left the wish; the source has restored the run since.
+    if (!delete_again) co_await ledger_->drop_delete(DeleteKind::run, place.id);
     auto const known = existing->params();
     std::erase_if(params, [&](const mlflow::KeyValue& param) {
       auto const* value = mlflow::find_value(known, param.key);
@@ -279,8 +288,8 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
     auto const what = link.kind;
     auto const failure = co_await attempt(self.put_link(std::move(link)));
     if (failure)
-      self.context_.report.failed(Kind::run, owner, "",
-                                  "copied, but its " + what + " link could not be written: " + *failure);
+      self.context_.report.failed_after(
+          Kind::run, owner, "", "copied, but its " + what + " link could not be written: " + *failure);
   };
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     std::int64_t after = 0;
