@@ -237,8 +237,9 @@ async::Task<> Ledger::set_done(LedgerKey key, std::string fingerprint) {
 async::Task<std::vector<std::string>> Ledger::logged_models_of(std::string container) {
   auto& impl = *impl_;
   auto work = [&impl, &container] {
-    auto row =
-        impl.database.prepare("SELECT source_id FROM copies WHERE kind = 'logged_model' AND container = ?");
+    auto row = impl.database.prepare(
+        "SELECT source_id FROM copies WHERE kind = 'logged_model' AND container = ?1 "
+        "UNION SELECT data FROM links WHERE kind = 'input' AND container = ?1");
     row.bind(1, container);
     std::vector<std::string> ids;
     while (row.step()) ids.emplace_back(row.text(0));

@@ -35,7 +35,7 @@ struct LedgerEntry {
 // A link that could not be written when its owner was, since the other end did not exist yet.
 struct DeferredLink {
   std::int64_t row = 0;   // set by the ledger
-  std::string kind;       // "parent", "input", "output", "metric"
+  std::string kind;       // "parent", "history", "input", "output", "done", "version_model"
   std::string owner;      // source id of the run or logged model
   std::string container;  // its destination experiment
   std::string data;       // JSON
@@ -61,7 +61,7 @@ class Ledger {
   async::Task<> put_all(std::vector<std::pair<LedgerKey, LedgerEntry>> entries);
   async::Task<> set_done(LedgerKey key, std::string fingerprint);
 
-  // Source ids of all logged models with that container.
+  // Source ids of all logged models with that container, and of those that inputs of its runs wait for.
   async::Task<std::vector<std::string>> logged_models_of(std::string container);
 
   async::Task<> defer(DeferredLink link);

@@ -90,8 +90,9 @@ class ServerTarget final : public Target {
                                       mlflow::KeyValues tags);
   async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
                          mlflow::KeyValues params);
-  async::Task<> put_links_of_kind(std::string kind);
-  async::Task<> put_link(DeferredLink link);
+  bool all_arrived() const;
+  async::Task<> put_links_of_kind(std::string kind, bool last_word);
+  async::Task<> put_link(DeferredLink link, bool last_word);
   async::Task<> put_outputs(std::string run_id, std::string model_id, std::int64_t step);
 
   // server_target_logged_models.cpp
@@ -124,6 +125,8 @@ class ServerTarget final : public Target {
   mlflow::Capabilities capabilities_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
+  std::set<std::string>
+      unfinished_models_;  // logged models (source ids) that could not be copied in this job
 };
 
 }  // namespace mlferry::engine

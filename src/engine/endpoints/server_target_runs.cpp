@@ -218,7 +218,14 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
                              mlflow::to_json(json::object{{"model", model}, {"step", step}})});
   }
   bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source, !exists);
-  if (complete) co_await ledger_->set_done(key, record.fingerprint);
+  // A run that names logged models is done when its links are: until then the next job must read it whole,
+  // since deleted models are found through it alone.
+  bool const links_models = !record.run.model_input_ids().empty() || !record.run.model_outputs().empty();
+  if (complete && links_models) {
+    co_await ledger_->defer({0, "done", source_id, container.id, record.fingerprint});
+  } else if (complete) {
+    co_await ledger_->set_done(key, record.fingerprint);
+  }
   co_return exists ? Outcome::updated : Outcome::created;
 }
 
@@ -243,18 +250,33 @@ async::Task<> ServerTarget::put_outputs(std::string run_id, std::string model_id
   std::rethrow_exception(refused);
 }
 
-async::Task<> ServerTarget::put_link(DeferredLink link) {
+// Whether everything that the source listed is in the destination: what a link names and nobody has seen is
+// then not in the source either. Else it may come with the next job.
+bool ServerTarget::all_arrived() const {
+  auto const& report = context_.report;
+  return report.counts(Kind::experiment).failed == 0 && report.counts(Kind::run).failed == 0 &&
+         report.counts(Kind::logged_model).failed == 0;
+}
+
+async::Task<> ServerTarget::put_link(DeferredLink link, bool last_word) {
   auto const entry = co_await ledger_->find({Kind::run, link.owner, link.container});
   auto const run = place_of(entry);
   if (!run) co_return;  // its run failed in this job: it is reported, and the next job defers the link again
+  bool settled = true;
+  auto const miss = [&](const std::string& what, const char* meanwhile) {
+    context_.report.loss(
+        Kind::run, link.owner, "",
+        "its " + what + " was not copied; " + (last_word ? "the link keeps the old id" : meanwhile));
+    settled = last_word;
+  };
   if (link.kind == "parent") {
     auto const parent = co_await find_place(Kind::run, link.data);
-    if (!parent)
-      context_.report.loss(Kind::run, link.owner, "",
-                           "its parent run " + link.data + " was not copied; the tag keeps the old id");
+    if (!parent) miss("parent run " + link.data, "the tag keeps the old id until it is");
     co_await client_.set_run_tag(run->id, std::string(parent_tag), parent ? parent->id : link.data);
   } else if (link.kind == "history") {
-    auto const replacements = co_await replacements_for(link.data, nullptr);
+    std::vector<std::string> unknown;
+    auto const replacements = co_await replacements_for(link.data, &unknown);
+    settled = last_word || unknown.empty();
     co_await client_.set_run_tag(run->id, std::string(history_tag), replace_all(link.data, replacements));
   } else if (link.kind == "input" || link.kind == "output") {
     std::string model = link.data;
@@ -265,10 +287,9 @@ async::Task<> ServerTarget::put_link(DeferredLink link) {
       step = mlflow::get_int(data.as_object(), "step").value_or(0);
     }
     auto const place = co_await find_place(Kind::logged_model, model);
-    if (!place)
-      context_.report.loss(
-          Kind::run, link.owner, "",
-          "its " + link.kind + " model " + model + " was not copied; the link keeps the old id");
+    // Inputs and outputs cannot be taken back: an old id is written only when no copy will ever come.
+    if (!place) miss(link.kind + " model " + model, "the link is written when it is");
+    if (!settled) co_return;
     auto const id = place ? place->id : model;
     if (link.kind == "input") {
       std::vector<std::string> ids;
@@ -278,15 +299,15 @@ async::Task<> ServerTarget::put_link(DeferredLink link) {
       co_await put_outputs(run->id, id, step);
     }
   }
-  co_await ledger_->drop_deferred(link.row);
+  if (settled) co_await ledger_->drop_deferred(link.row);
 }
 
-async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
+async::Task<> ServerTarget::put_links_of_kind(std::string kind, bool last_word) {
   async::Semaphore slots(context_.executor, context_.options.jobs);
-  auto one = [](ServerTarget& self, DeferredLink link, async::Permit) -> async::Task<> {
+  auto one = [](ServerTarget& self, DeferredLink link, bool last_word, async::Permit) -> async::Task<> {
     auto const owner = link.owner;
     auto const what = link.kind;
-    auto const failure = co_await attempt(self.put_link(std::move(link)));
+    auto const failure = co_await attempt(self.put_link(std::move(link), last_word));
     if (failure)
       self.context_.report.failed_after(
           Kind::run, owner, "", "copied, but its " + what + " link could not be written: " + *failure);
@@ -299,7 +320,7 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
       after = links.back().row;
       for (auto& link : links) {
         auto slot = co_await slots.acquire();
-        tasks.spawn(one(*this, std::move(link), std::move(slot)));
+        tasks.spawn(one(*this, std::move(link), last_word, std::move(slot)));
       }
     }
   };
@@ -308,7 +329,7 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
 
 async::Task<> ServerTarget::put_links() {
   if (context_.options.dry_run) co_return;
-  for (auto const* kind : {"parent", "history", "input", "output"}) co_await put_links_of_kind(kind);
+  for (auto const* kind : {"parent", "history", "input", "output", "done"}) co_await put_links_of_kind(kind);
 }
 
 }  // namespace mlferry::engine
