@@ -35,7 +35,7 @@ struct LedgerEntry {
 // A link that could not be written when its owner was, since the other end did not exist yet.
 struct DeferredLink {
   std::int64_t row = 0;   // set by the ledger
-  std::string kind;       // "parent", "history", "input", "output", "done", "version_model"
+  std::string kind;       // "parent", "history", "input", "output", "version_model"
   std::string owner;      // source id of the run or logged model
   std::string container;  // its destination experiment
   std::string data;       // JSON

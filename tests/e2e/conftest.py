@@ -110,12 +110,45 @@ def archive(tmp_path):
     return tmp_path / "archive"
 
 
+class Made:
+    """What one command made once for all tests: where (do not write to it), its report, and how long it took."""
+
+    def __init__(self, folder, result):
+        self.folder, self.report, self.seconds = folder, result.report, result.seconds
+
+
 @pytest.fixture(scope="session")
-def exported(seeded, place):
-    """An archive of the source, made once. Tests must not write to it; copy it first."""
-    path = place / "exported"
-    ferry.must(ferry.export(seeded, path, report=place / "exported.json"))
-    return path
+def export_made(seeded, place):
+    folder = place / "exported"
+    return Made(folder, ferry.must(ferry.export(seeded, folder, report=place / "exported.json")))
+
+
+@pytest.fixture(scope="session")
+def exported(export_made):
+    """An archive of the source."""
+    return export_made.folder
+
+
+@pytest.fixture(scope="session")
+def import_made(exported, fleet, place):
+    """Folder of a server into which the archive was imported, to reset a server from; its job's state is in `state`."""
+    target, state = fleet["empty"].reset(), place / "imported state"
+    result = ferry.must(ferry.import_(exported, target, "--state-dir", state, report=place / "imported.json"))
+    made = Made(place / "imported", result)
+    Server(made.folder, clone_of=target.folder)
+    made.state = state
+    return made
+
+
+@pytest.fixture(scope="session")
+def copy_made(seeded, fleet, place):
+    """Folder of a server to which the source was copied without an archive."""
+    target = fleet["other"].reset()
+    result = ferry.must(ferry.copy(seeded, target, "--state-dir", place / "copied state", report=place / "copied.json"))
+    made = Made(place / "copied", result)
+    made.text = result.text
+    Server(made.folder, clone_of=target.folder)
+    return made
 
 
 @pytest.fixture(autouse=True)

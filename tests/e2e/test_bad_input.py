@@ -53,7 +53,11 @@ def test_not_an_mlflow_server(archive, tmp_path):
     import http.server
     import threading
 
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
@@ -182,7 +186,7 @@ def test_output_folder_not_writable(empty, tmp_path):
 
 
 def test_usage_errors(empty, tmp_path, archive):
-    result = ferry.ferry("export-all", "--no-such-option")
+    result = ferry.ferry("export-all", "--archive", archive, "--src-mlflow-uri", empty.url, "--no-such-option")
     assert result.code == 2 and "--no-such-option" in result.err
     result = ferry.ferry("no-such-command")
     assert result.code == 2 and "no-such-command" in result.err

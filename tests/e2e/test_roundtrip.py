@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 
 import ferry
 from conftest import assert_equal, differences, take_snapshot
@@ -34,14 +35,13 @@ def assert_reports_everything(report, snapshot):
     assert report["not_copied"]["prompts"] == census["prompts"] > 0
 
 
-def test_promise_complete(source, exported, place, empty, tmp_path):
+def test_promise_complete(source, export_made, import_made, copy_made):
     """What the reports of export, import and copy list is what the server holds, by an independent count."""
     snapshot = take_snapshot(source)
-    assert_reports_everything(json.loads((place / "exported.json").read_text()), snapshot)
-    result = must(ferry.copy(source, empty, report=tmp_path / "copy.json"))
-    assert_reports_everything(result.report, snapshot)
-    assert all(counts["failed"] == 0 for counts in result.report["kinds"].values())
-    assert "traces" in result.text, "the table does not name what is not copied"
+    for made in (export_made, import_made, copy_made):
+        assert_reports_everything(made.report, snapshot)
+        assert all(counts["failed"] == 0 for counts in made.report["kinds"].values())
+    assert "traces" in copy_made.text, "the table does not name what is not copied"
 
 
 def test_unservable_files_are_reported(changed_source, empty, tmp_path):
@@ -61,28 +61,28 @@ def test_unservable_files_are_reported(changed_source, empty, tmp_path):
     assert_equal(changed_source, empty)
 
 
-def test_promise_faithful(source, exported, empty, other):
+def test_promise_faithful(source, import_made, copy_made, empty, other):
     """Server to archive to server, and server to server: the independent comparison finds no difference."""
-    must(ferry.import_(exported, empty))
-    summary = assert_equal(source, empty)
+    summary = assert_equal(source, empty.reset(like=import_made.folder))
     assert summary["compared"]["run"] > 100 and summary["compared"]["version"] > 50
-    must(ferry.copy(source, other))
-    assert_equal(source, other)
+    assert_equal(source, other.reset(like=copy_made.folder))
     # A copy of the copy, through an archive made from it, is still the original.
     must(ferry.copy(other, empty.reset(), env={"XDG_STATE_HOME": str(empty.folder / "second")}))
     assert_equal(other, empty)
 
 
-def test_promise_idempotent(source, exported, empty, archive, tmp_path):
+def test_promise_idempotent(source, exported, import_made, empty, archive, tmp_path):
     """A second import and a second export change nothing, also after the ledger is lost."""
-    first = must(ferry.import_(exported, empty, "--state-dir", tmp_path / "one", report=tmp_path / "1.json"))
-    assert created(first.report)["run"] == first.report["kinds"]["run"]["found"]
-    for state in ("one", "lost"):
+    first = import_made.report
+    assert created(first)["run"] == first["kinds"]["run"]["found"]
+    empty.reset(like=import_made.folder)
+    shutil.copytree(import_made.state, tmp_path / "kept")
+    for state in ("kept", "lost"):
         again = must(ferry.import_(exported, empty, "--state-dir", tmp_path / state, report=tmp_path / "2.json"))
         assert created(again.report) == {}, f"state folder {state!r}"
     assert_equal(source, empty)
     # The second backup of an unchanged server stores (nearly) nothing and is as good as the first.
-    must(ferry.export(source, archive))
+    shutil.copytree(exported, archive)
     size = tree_size(archive)
     second = must(ferry.export(source, archive, report=tmp_path / "3.json"))
     assert created(second.report) == {}
@@ -90,7 +90,8 @@ def test_promise_idempotent(source, exported, empty, archive, tmp_path):
     assert tree_size(archive) - size < size / 2
     assert must(ferry.ferry("snapshots", "--archive", archive)).out.count("Z") >= 2
     must(ferry.ferry("check", "--archive", archive, "--read-data"))
-    must(ferry.import_(archive, empty.reset(), "--state-dir", tmp_path / "three"))
+    third = must(ferry.import_(archive, empty, "--state-dir", tmp_path / "kept", report=tmp_path / "4.json"))
+    assert created(third.report) == {}
     assert_equal(source, empty)
 
 
@@ -98,10 +99,10 @@ def tree_size(folder):
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
 
 
-def test_changes_are_carried_over(changed_source, empty, archive, tmp_path):
+def test_changes_are_carried_over(changed_source, exported, import_made, empty, archive, tmp_path):
     """After changes on the source the same two commands bring the destination up to date."""
-    must(ferry.export(changed_source, archive))
-    must(ferry.import_(archive, empty))
+    shutil.copytree(exported, archive)
+    empty.reset(like=import_made.folder)
     rest, snapshot = Rest(changed_source.url), take_snapshot(changed_source)
     run = next(r for r in snapshot.runs.values() if r["info"]["run_name"] == "many params")["info"]
     rest.post("runs/log-batch", run_id=run["run_id"], params=[{"key": "added", "value": "later"}],
@@ -117,20 +118,18 @@ def test_changes_are_carried_over(changed_source, empty, archive, tmp_path):
     assert_equal(changed_source, empty)
 
 
-def test_promise_crash_safe(source, exported, empty, archive, soak):
+def test_promise_crash_safe(source, export_made, import_made, empty, archive, soak):
     """kill -9 at random moments of export, import and copy, then the same command again: equal, no duplicates."""
     rng = random.Random()
-    seconds = must(ferry.export(source, archive.with_name("timing"))).seconds
-    killed = 0
+    seconds, killed = export_made.seconds, 0
     for _ in range(20 if soak else 3):
         killed += ferry.ferry_killed(rng.uniform(0.02, 0.95) * seconds, "export-all", "--src-mlflow-uri", source.url,
                                      "--archive", archive, "--no-progress")
     must(ferry.export(source, archive))
     must(ferry.ferry("check", "--archive", archive, "--read-data"))
-    seconds = must(ferry.import_(archive, empty, "--state-dir", archive.with_name("timing state"))).seconds
-    assert_equal(source, empty)
+    seconds = import_made.seconds
     for i in range(20 if soak else 3):
-        if i == 0 or soak:
+        if soak:
             empty.reset()
         arguments = ("import-all", "--archive", archive, "--dst-mlflow-uri", empty.url) if i % 2 == 0 else \
                     ("copy-all", "--src-mlflow-uri", source.url, "--dst-mlflow-uri", empty.url)

@@ -316,6 +316,10 @@ TEST_SUITE("engine") {
     auto ids = fixture.run(ledger->logged_models_of("1"));
     std::sort(ids.begin(), ids.end());
     CHECK(ids == std::vector<std::string>{"m-1", "m-2"});
+    fixture.run(ledger->defer({0, "input", "r", "1", "m-4"}));
+    fixture.run(ledger->defer({0, "input", "q", "1", "m-1"}));
+    fixture.run(ledger->defer({0, "output", "r", "1", "m-5"}));
+    CHECK(fixture.run(ledger->logged_models_of("1")).size() == 3);
     CHECK(fixture.run(ledger->logged_models_of("3")).empty());
   }
 

@@ -18,7 +18,13 @@ ServerContents contents(FakeMlflow& server);
 // What is not equal, one line a key, at most ten; empty when all is.
 std::string difference(const ServerContents& original, const ServerContents& copy);
 
-// The same for two servers; also counts what no call shows, such as deleted versions.
+// The same with what no call shows, such as the number of deleted versions.
+struct ServerSnapshot {
+  ServerContents contents;
+  Counts counts;
+};
+ServerSnapshot snapshot(FakeMlflow& server);
+std::string difference(const ServerSnapshot& original, const ServerSnapshot& copy);
 std::string difference(FakeMlflow& original, FakeMlflow& copy);
 
 }  // namespace mlferry::test

@@ -125,8 +125,6 @@ class ServerTarget final : public Target {
   mlflow::Capabilities capabilities_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
-  std::set<std::string>
-      unfinished_models_;  // logged models (source ids) that could not be copied in this job
 };
 
 }  // namespace mlferry::engine

@@ -199,7 +199,6 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     report_gaps(record, source_id, name);
     co_return exists ? Outcome::updated : Outcome::created;
   }
-  unfinished_models_.insert(source_id);
   co_await ensure_writable(container);
   Place place;
   if (exists) {
@@ -248,7 +247,6 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
   std::string const status(record.model.status());
   if (!status.empty() && status != "LOGGED_MODEL_PENDING")
     co_await client_.set_logged_model_status(place.id, status);
-  unfinished_models_.erase(source_id);
   if (complete) co_await ledger_->set_done(key, record.fingerprint);
   co_return exists ? Outcome::updated : Outcome::created;
 }

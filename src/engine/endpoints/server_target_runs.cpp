@@ -218,14 +218,7 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
                              mlflow::to_json(json::object{{"model", model}, {"step", step}})});
   }
   bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source, !exists);
-  // A run that names logged models is done when its links are: until then the next job must read it whole,
-  // since deleted models are found through it alone.
-  bool const links_models = !record.run.model_input_ids().empty() || !record.run.model_outputs().empty();
-  if (complete && links_models) {
-    co_await ledger_->defer({0, "done", source_id, container.id, record.fingerprint});
-  } else if (complete) {
-    co_await ledger_->set_done(key, record.fingerprint);
-  }
+  if (complete) co_await ledger_->set_done(key, record.fingerprint);
   co_return exists ? Outcome::updated : Outcome::created;
 }
 
@@ -329,7 +322,9 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind, bool last_word) 
 
 async::Task<> ServerTarget::put_links() {
   if (context_.options.dry_run) co_return;
-  for (auto const* kind : {"parent", "history", "input", "output", "done"}) co_await put_links_of_kind(kind);
+  bool const last_word = all_arrived();
+  for (auto const* kind : {"parent", "history", "input", "output"})
+    co_await put_links_of_kind(kind, last_word);
 }
 
 }  // namespace mlferry::engine
