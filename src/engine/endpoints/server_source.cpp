@@ -61,6 +61,11 @@ async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
   co_return ids;
 }
 
+async::Task<> ServerSource::look_for_logged_models(std::vector<std::string> experiment_ids) {
+  auto const page = co_await client_.search_logged_models(std::move(experiment_ids), "", 1, "");
+  has_logged_models_ = !page.items.empty();
+}
+
 async::Task<SourceInfo> ServerSource::open() {
   capabilities_ = co_await client_.probe();
   SourceInfo info;
@@ -73,8 +78,9 @@ async::Task<SourceInfo> ServerSource::open() {
       auto const end = std::min(ids.size(), i + experiments_a_question);
       std::vector<std::string> part(ids.begin() + static_cast<std::ptrdiff_t>(i),
                                     ids.begin() + static_cast<std::ptrdiff_t>(end));
-      auto const page = co_await client_.search_logged_models(std::move(part), "", 1, "");
-      has_logged_models_ = !page.items.empty();
+      // Not knowing costs requests, not data: a server that refuses now is asked for everything.
+      auto const failure = co_await attempt(look_for_logged_models(std::move(part)));
+      if (failure) has_logged_models_ = true;
     }
   }
   if (options_.census) {

@@ -45,6 +45,7 @@ class ServerSource final : public Source {
 
  private:
   async::Task<std::vector<std::string>> all_experiment_ids();
+  async::Task<> look_for_logged_models(std::vector<std::string> experiment_ids);
 
   const Context& context_;
   mlflow::Client& client_;

@@ -249,13 +249,15 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     }
     auto mapped = co_await map_version(version);
     std::string cause = mapped.failure;
+    // What it needs may have failed in this job only: then its number must stay free for the next.
+    if (!cause.empty() && !all_arrived()) blocked = "version " + std::to_string(step.number) + ": " + cause;
     if (cause.empty()) {
       try {
         co_await create_version(std::move(mapped.version), step.number);
       } catch (const mlflow::ApiError& error) {
         if (ends_the_job(std::current_exception())) throw;
         cause = describe_failure(std::current_exception());
-        if (error.temporary() || error.status() >= 500)
+        if (error.temporary() || error.status() >= 500 || error.not_found())
           blocked = "version " + std::to_string(step.number) + ": " + cause;
       } catch (const std::exception&) {
         if (ends_the_job(std::current_exception())) throw;
