@@ -43,7 +43,13 @@ void Report::skipped(Kind kind, std::string id, std::string name, std::string re
 
 void Report::failed(Kind kind, std::string id, std::string name, std::string cause) {
   ++at(kind).failed;
+  if ((kind == Kind::run || kind == Kind::logged_model) && failed_.size() < max_findings)
+    failed_.emplace(kind, id);
   add({Severity::failed, kind, std::move(id), std::move(name), std::move(cause)});
+}
+
+bool Report::may_have_failed(Kind kind, const std::string& id) const {
+  return failed_.size() >= max_findings || failed_.contains({kind, id});
 }
 
 void Report::failed_after(Kind kind, std::string id, std::string name, std::string cause) {

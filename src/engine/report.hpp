@@ -60,6 +60,9 @@ class Report {
   }
   void skipped(Kind kind, std::string id, std::string name, std::string reason);
   void failed(Kind kind, std::string id, std::string name, std::string cause);
+  // Whether failed() was called for this run or logged model; also when so many failed that not all are
+  // remembered.
+  bool may_have_failed(Kind kind, const std::string& id) const;
   // An object that was counted already turns out to have failed after all: it counts as failed instead of as
   // copied (or skipped), once, however often it is told.
   void failed_after(Kind kind, std::string id, std::string name, std::string cause);
@@ -102,6 +105,7 @@ class Report {
 
   std::array<Counts, kind_count> counts_{};
   std::array<std::uint64_t, kind_count> unchanged_{};
+  std::set<std::pair<Kind, std::string>> failed_;  // runs and logged models
   std::set<std::pair<Kind, std::string>> failed_after_;
   std::vector<Finding> findings_;
   std::uint64_t left_out_ = 0;

@@ -126,6 +126,21 @@ TEST_SUITE("engine") {
     CHECK(sum() == 3);
   }
 
+  TEST_CASE("report: remembers which runs and logged models failed") {
+    Report report;
+    report.failed(Kind::run, "a", "", "c");
+    report.failed(Kind::logged_model, "m-b", "", "c");
+    report.failed(Kind::artifact, "f", "", "c");
+    report.failed_after(Kind::run, "later", "", "c");
+    CHECK(report.may_have_failed(Kind::run, "a"));
+    CHECK(report.may_have_failed(Kind::logged_model, "m-b"));
+    CHECK_FALSE(report.may_have_failed(Kind::logged_model, "a"));
+    CHECK_FALSE(report.may_have_failed(Kind::run, "later"));  // it is there
+    for (std::size_t i = 0; i < Report::max_findings; ++i)
+      report.failed(Kind::run, std::to_string(i), "", "c");
+    CHECK(report.may_have_failed(Kind::run, "any"));  // too many to know
+  }
+
   TEST_CASE("report: a comparison is taken over with its differences only") {
     Report comparison;
     comparison.found(Kind::run, 2);

@@ -11,8 +11,10 @@ namespace {
 
 constexpr std::uint64_t test_memory = 128u << 20;
 
-engine::ServerSourceOptions source_options(std::string identity) {
+// The census only reads, and a dozen questions more: exports show it, copies go without.
+engine::ServerSourceOptions source_options(std::string identity, bool census) {
   engine::ServerSourceOptions options;
+  options.census = census;
   options.identity = std::move(identity);
   return options;
 }
@@ -55,7 +57,7 @@ async::Task<> copy_servers(Ferry& ferry, const FakeMlflow& from, const FakeMlflo
                            std::string identity) {
   Link source_link(ferry, from);
   Link target_link(ferry, to);
-  engine::ServerSource source(ferry.context, source_link.client, source_options(std::move(identity)));
+  engine::ServerSource source(ferry.context, source_link.client, source_options(std::move(identity), false));
   engine::ServerTarget target(ferry.context, target_link.client, std::move(state), false);
   co_await engine::transfer(ferry.context, source, target);
 }
@@ -64,7 +66,7 @@ async::Task<> export_server(Ferry& ferry, const FakeMlflow& from, std::string ar
                             std::string identity) {
   Link link(ferry, from);
   auto archive = open_archive(ferry, archive_folder);
-  engine::ServerSource source(ferry.context, link.client, source_options(std::move(identity)));
+  engine::ServerSource source(ferry.context, link.client, source_options(std::move(identity), true));
   engine::ArchiveTarget target(ferry.context, *archive, archive_folder);
   co_await engine::transfer(ferry.context, source, target);
 }
@@ -82,7 +84,8 @@ async::Task<> compare_servers(Ferry& ferry, const FakeMlflow& from, const FakeMl
                               engine::CompareOptions options, std::string identity) {
   Link original_link(ferry, from);
   Link copy_link(ferry, to);
-  engine::ServerSource original(ferry.context, original_link.client, source_options(std::move(identity)));
+  engine::ServerSource original(ferry.context, original_link.client,
+                                source_options(std::move(identity), false));
   engine::ServerSource copy(ferry.context, copy_link.client, {});
   co_await engine::compare(ferry.context, original, copy, options);
 }

@@ -312,7 +312,10 @@ async::Task<Replacements> ServerTarget::replacements_for(std::string text,
   }
   for (auto const& id : ids.runs) {
     auto const place = co_await find_place(Kind::run, id);
-    if (!place) continue;
+    if (!place) {
+      if (unknown != nullptr) unknown->push_back(id);
+      continue;
+    }
     replacements.emplace_back(id, place->id);
     replacements.emplace_back(place->source_uri, place->uri);
   }

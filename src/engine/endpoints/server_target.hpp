@@ -66,14 +66,14 @@ class ServerTarget final : public Target {
   async::Task<std::optional<LedgerEntry>> find_copy(LedgerKey key);
   std::optional<Place> place_of(const std::optional<LedgerEntry>& entry) const;
   async::Task<std::optional<Place>> find_place(Kind kind, std::string source_id);
-  // What must be replaced in a text so that it names the copies; `unknown` gets logged models that have no
-  // copy yet.
+  // What must be replaced in a text so that it names the copies; `unknown` gets runs and logged models that
+  // have no copy yet, and what only looks like the id of one.
   async::Task<Replacements> replacements_for(std::string text, std::vector<std::string>* unknown);
 
   // server_target_files.cpp
   async::Task<bool> put_files(Kind kind, FileOwner owner, Place place, const RecordBase& record,
                               std::string name, Source& source, bool owner_is_new);
-  async::Task<> put_file(FileOwner owner, Place place, FileEntry file, Source& source);
+  async::Task<> put_file(FileOwner owner, Place place, FileEntry file, Source& source, bool& settled);
   async::Task<> put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name,
                                    Source& source, async::Permit slot, bool owner_is_new, bool& all_there);
   void report_unchanged_files(const RecordBase& record, Kind kind, std::string_view id,
@@ -90,9 +90,9 @@ class ServerTarget final : public Target {
                                       mlflow::KeyValues tags);
   async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
                          mlflow::KeyValues params);
-  bool all_arrived() const;
-  async::Task<> put_links_of_kind(std::string kind, bool last_word);
-  async::Task<> put_link(DeferredLink link, bool last_word);
+  bool may_come(const std::string& source_id) const;
+  async::Task<> put_links_of_kind(std::string kind);
+  async::Task<> put_link(DeferredLink link);
   async::Task<> put_outputs(std::string run_id, std::string model_id, std::int64_t step);
 
   // server_target_logged_models.cpp
@@ -104,7 +104,8 @@ class ServerTarget final : public Target {
   // server_target_registry.cpp
   struct MappedVersion {
     mlflow::Client::NewModelVersion version;
-    std::string failure;  // why it cannot be made; then only its number is kept
+    std::string failure;    // why it cannot be made; then only its number is kept
+    bool may_come = false;  // what it needs may be there in the next job: then its number must stay free
   };
   async::Task<bool> must_wait(const RegisteredModelRecord& record);
   async::Task<MappedVersion> map_version(const mlflow::ModelVersion& version);

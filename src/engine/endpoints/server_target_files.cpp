@@ -1,5 +1,7 @@
 // Files of runs and logged models: uploaded through the server's artifact proxy, or into a local folder.
 
+#include <algorithm>
+
 #include "async/task_group.hpp"
 #include "engine/endpoints/artifact_lister.hpp"
 #include "engine/endpoints/server_target.hpp"
@@ -77,18 +79,25 @@ async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, Fil
     context_.report.unchanged(Kind::artifact);
     co_return;
   }
-  auto const failure = co_await attempt(put_file(owner, place, file, source));
+  bool settled = true;
+  auto const failure = co_await attempt(put_file(owner, place, file, source, settled));
   if (failure) {
     all_there = false;
     context_.report.failed(Kind::artifact, artifact_id(owner, file.path), name, *failure);
     co_return;
   }
-  co_await ledger_->put(key, {place.id, true, fingerprint, true, false, ""});
+  if (settled) {
+    co_await ledger_->put(key, {place.id, true, fingerprint, true, false, ""});
+  } else {
+    all_there = false;  // the next job writes it again
+  }
   context_.report.copied(Kind::artifact, owner_is_new);
   context_.report.add_bytes(file.size.value_or(0));
 }
 
-async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry file, Source& source) {
+// `settled`: whether all ids in it name what they will always name.
+async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry file, Source& source,
+                                     bool& settled) {
   auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
   auto const root = proxied_path(place.uri);
   if (!folder && !root) {
@@ -109,7 +118,12 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
     memory = co_await context_.memory.acquire(file.size.value_or(limit));
     auto reader = co_await open();
     auto text = co_await async::read_all(*reader, limit, "file " + file.path);
-    if (rewrite) text = replace_all(text, co_await replacements_for(text, nullptr));
+    if (rewrite) {
+      std::vector<std::string> unknown;
+      text = replace_all(text, co_await replacements_for(text, &unknown));
+      settled = std::none_of(unknown.begin(), unknown.end(),
+                             [this](const std::string& id) { return may_come(id); });
+    }
     size = text.size();
     open = opener_of(std::move(text));
   }

@@ -64,6 +64,7 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
     auto const model = co_await find_place(Kind::logged_model, ids.logged_models.front());
     if (!model) {
       mapped.failure = "its logged model " + ids.logged_models.front() + " was not copied";
+      mapped.may_come = may_come(ids.logged_models.front());
       co_return mapped;
     }
     auto const [below, moved] = move_uri(source, model->source_uri, model->uri);
@@ -85,6 +86,11 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
   }
   if (source.starts_with("models:/") || is_bucket(source)) {
     out.source = source;
+    if (!run && !source_run.empty() && may_come(source_run)) {
+      mapped.failure = "its run " + source_run + " was not copied";
+      mapped.may_come = true;
+      co_return mapped;
+    }
     if (!run && !source_run.empty()) {
       context_.report.loss(Kind::model_version, id, "",
                            "its run " + source_run + " was not copied; the version keeps the old id");
@@ -102,6 +108,7 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
                        ? "its files (" + source + ") belong to no run or logged model that could be copied"
                        : "its files (" + source + ") lie outside of its run " + source_run +
                              (run ? "" : ", which was not copied");
+  mapped.may_come = !run && !source_run.empty() && may_come(source_run);
   co_return mapped;
 }
 
@@ -250,14 +257,16 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     auto mapped = co_await map_version(version);
     std::string cause = mapped.failure;
     // What it needs may have failed in this job only: then its number must stay free for the next.
-    if (!cause.empty() && !all_arrived()) blocked = "version " + std::to_string(step.number) + ": " + cause;
+    if (mapped.may_come) blocked = "version " + std::to_string(step.number) + ": " + cause;
     if (cause.empty()) {
       try {
         co_await create_version(std::move(mapped.version), step.number);
       } catch (const mlflow::ApiError& error) {
         if (ends_the_job(std::current_exception())) throw;
         cause = describe_failure(std::current_exception());
-        if (error.temporary() || error.status() >= 500 || error.not_found())
+        // 404: the version of another model that it refers to.
+        if (error.temporary() || error.status() >= 500 ||
+            (error.not_found() && context_.report.counts(Kind::model_version).failed > 0))
           blocked = "version " + std::to_string(step.number) + ": " + cause;
       } catch (const std::exception&) {
         if (ends_the_job(std::current_exception())) throw;
@@ -294,7 +303,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       }
     }
   }
-  if (placeholders && !context_.options.dry_run) co_await delete_placeholders(name);
+  // While a version waits, the placeholders before it stay: deleted ones cannot be made again.
+  if (placeholders && blocked.empty() && !context_.options.dry_run) co_await delete_placeholders(name);
 }
 
 async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,

@@ -243,33 +243,34 @@ async::Task<> ServerTarget::put_outputs(std::string run_id, std::string model_id
   std::rethrow_exception(refused);
 }
 
-// Whether everything that the source listed is in the destination: what a link names and nobody has seen is
-// then not in the source either. Else it may come with the next job.
-bool ServerTarget::all_arrived() const {
+// Whether a run or logged model that nobody has seen in the destination may be there after the next job: it
+// failed in this one, or is in a listing that could not be read. Else it is not in the source.
+bool ServerTarget::may_come(const std::string& source_id) const {
   auto const& report = context_.report;
-  return report.counts(Kind::experiment).failed == 0 && report.counts(Kind::run).failed == 0 &&
-         report.counts(Kind::logged_model).failed == 0;
+  auto const kind = source_id.starts_with("m-") ? Kind::logged_model : Kind::run;
+  return report.counts(Kind::experiment).failed > 0 || report.may_have_failed(kind, source_id);
 }
 
-async::Task<> ServerTarget::put_link(DeferredLink link, bool last_word) {
+async::Task<> ServerTarget::put_link(DeferredLink link) {
   auto const entry = co_await ledger_->find({Kind::run, link.owner, link.container});
   auto const run = place_of(entry);
   if (!run) co_return;  // its run failed in this job: it is reported, and the next job defers the link again
   bool settled = true;
-  auto const miss = [&](const std::string& what, const char* meanwhile) {
-    context_.report.loss(
-        Kind::run, link.owner, "",
-        "its " + what + " was not copied; " + (last_word ? "the link keeps the old id" : meanwhile));
-    settled = last_word;
+  auto const miss = [&](const char* what, const std::string& id, const char* meanwhile) {
+    settled = !may_come(id);
+    context_.report.loss(Kind::run, link.owner, "",
+                         std::string("its ") + what + " " + id + " was not copied; " +
+                             (settled ? "the link keeps the old id" : meanwhile));
   };
   if (link.kind == "parent") {
     auto const parent = co_await find_place(Kind::run, link.data);
-    if (!parent) miss("parent run " + link.data, "the tag keeps the old id until it is");
+    if (!parent) miss("parent run", link.data, "the tag keeps the old id until it is");
     co_await client_.set_run_tag(run->id, std::string(parent_tag), parent ? parent->id : link.data);
   } else if (link.kind == "history") {
     std::vector<std::string> unknown;
     auto const replacements = co_await replacements_for(link.data, &unknown);
-    settled = last_word || unknown.empty();
+    settled =
+        std::none_of(unknown.begin(), unknown.end(), [this](const std::string& id) { return may_come(id); });
     co_await client_.set_run_tag(run->id, std::string(history_tag), replace_all(link.data, replacements));
   } else if (link.kind == "input" || link.kind == "output") {
     std::string model = link.data;
@@ -281,7 +282,8 @@ async::Task<> ServerTarget::put_link(DeferredLink link, bool last_word) {
     }
     auto const place = co_await find_place(Kind::logged_model, model);
     // Inputs and outputs cannot be taken back: an old id is written only when no copy will ever come.
-    if (!place) miss(link.kind + " model " + model, "the link is written when it is");
+    if (!place)
+      miss(link.kind == "input" ? "input model" : "output model", model, "the link is written when it is");
     if (!settled) co_return;
     auto const id = place ? place->id : model;
     if (link.kind == "input") {
@@ -295,12 +297,12 @@ async::Task<> ServerTarget::put_link(DeferredLink link, bool last_word) {
   if (settled) co_await ledger_->drop_deferred(link.row);
 }
 
-async::Task<> ServerTarget::put_links_of_kind(std::string kind, bool last_word) {
+async::Task<> ServerTarget::put_links_of_kind(std::string kind) {
   async::Semaphore slots(context_.executor, context_.options.jobs);
-  auto one = [](ServerTarget& self, DeferredLink link, bool last_word, async::Permit) -> async::Task<> {
+  auto one = [](ServerTarget& self, DeferredLink link, async::Permit) -> async::Task<> {
     auto const owner = link.owner;
     auto const what = link.kind;
-    auto const failure = co_await attempt(self.put_link(std::move(link), last_word));
+    auto const failure = co_await attempt(self.put_link(std::move(link)));
     if (failure)
       self.context_.report.failed_after(
           Kind::run, owner, "", "copied, but its " + what + " link could not be written: " + *failure);
@@ -313,7 +315,7 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind, bool last_word) 
       after = links.back().row;
       for (auto& link : links) {
         auto slot = co_await slots.acquire();
-        tasks.spawn(one(*this, std::move(link), last_word, std::move(slot)));
+        tasks.spawn(one(*this, std::move(link), std::move(slot)));
       }
     }
   };
@@ -322,9 +324,7 @@ async::Task<> ServerTarget::put_links_of_kind(std::string kind, bool last_word) 
 
 async::Task<> ServerTarget::put_links() {
   if (context_.options.dry_run) co_return;
-  bool const last_word = all_arrived();
-  for (auto const* kind : {"parent", "history", "input", "output"})
-    co_await put_links_of_kind(kind, last_word);
+  for (auto const* kind : {"parent", "history", "input", "output"}) co_await put_links_of_kind(kind);
 }
 
 }  // namespace mlferry::engine
