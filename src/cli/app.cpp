@@ -43,6 +43,10 @@ int run_app(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::string command = "mlferry";
     for (auto const* chosen : app.get_subcommands()) command += " " + chosen->get_name();
+    if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::fprintf(stderr, "mlferry: error: '%s' is not a command (mlferry --help lists them)\n", argv[1]);
+      return static_cast<int>(ExitCode::usage);
+    }
     std::fprintf(stderr, "mlferry: error: %s (%s --help lists the options)\n", error.what(), command.c_str());
     return static_cast<int>(ExitCode::usage);
   }

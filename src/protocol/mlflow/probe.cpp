@@ -26,6 +26,12 @@ async::Task<std::string> ask_version(http::Client& http) {
   co_return std::string(text);
 }
 
+ApiError named_server(const ApiError& error, const std::string& url) {
+  ApiError named(url + ": " + error.what(), error.status(), error.code(), error.server_message());
+  if (error.no_such_call()) named.set_no_such_call();
+  return named;
+}
+
 // The first call that every MLflow server must answer: it shows what is wrong with URL, login and host name.
 async::Task<> ask_first_experiment(http::Client& http) {
   std::string body = Body("POST experiments/search").integer("max_results", 1).take();
@@ -76,13 +82,11 @@ async::Task<> ask_each(http::Client& http, Capabilities& found) {
   found.decodes_paths_twice = hash.status == 400 || (!hash.ok() && version && *version >= Version{2, 9, 0});
 }
 
-}  // namespace
-
-async::Task<Capabilities> Client::probe() {
+async::Task<Capabilities> find_capabilities(http::Client& http) {
   Capabilities found;
-  found.version = co_await ask_version(http_);
-  http::Response const info = co_await send_call(http_, get_call(std::string(api3) + "server-info"));
-  co_await ask_first_experiment(http_);
+  found.version = co_await ask_version(http);
+  http::Response const info = co_await send_call(http, get_call(std::string(api3) + "server-info"));
+  co_await ask_first_experiment(http);
   bool has_info = false;
   if (info.ok()) {
     try {
@@ -99,9 +103,20 @@ async::Task<Capabilities> Client::probe() {
     found.history_bulk = found.graphql = found.logged_models = true;
     found.log_inputs = found.traces_v3 = found.decodes_paths_twice = true;
   } else {
-    co_await ask_each(http_, found);
+    co_await ask_each(http, found);
   }
   co_return found;
+}
+
+}  // namespace
+
+async::Task<Capabilities> Client::probe() {
+  try {
+    co_return co_await find_capabilities(http_);
+  } catch (const ApiError& error) {
+    // Whoever copies between two servers must see which of them refused.
+    throw named_server(error, http_.base_url());
+  }
 }
 
 }  // namespace mlferry::mlflow

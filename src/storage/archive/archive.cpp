@@ -74,18 +74,23 @@ async::Task<bool> Archive::exists() {
   co_return true;
 }
 
+static async::Task<> refuse_other_things(backend::Backend& backend) {
+  auto const entries = co_await backend.list("");
+  if (entries.empty()) co_return;
+  throw std::runtime_error(backend.describe() + ": is neither empty nor an archive (it holds " +
+                           entries.front().name + ")");
+}
+
 async::Task<> Archive::create() {
   auto const backend = impl_->context->backend;
   auto const there = co_await exists();
   if (there) co_return;
+  // Before the lock, which is a file: a folder that holds other things is left exactly as it is.
+  co_await refuse_other_things(*backend);
   auto const lock = co_await backend->lock_for_writing();
   auto const since = co_await exists();  // somebody else may have been faster
   if (since) co_return;
-  auto const entries = co_await backend->list("");
-  if (!entries.empty()) {
-    throw std::runtime_error(backend->describe() + ": is neither empty nor an archive (it holds " +
-                             entries.front().name + ")");
-  }
+  co_await refuse_other_things(*backend);
   auto upload = co_await backend->begin();
   auto const head = encode_head(random_id());
   co_await upload->write(async::as_bytes(head));
