@@ -75,6 +75,7 @@ async::Task<Outcome> ServerTarget::put_experiment(ExperimentRecord record) {
   container.name = name;
   container.source_deleted = experiment.deleted();
   container.restoring = std::make_unique<async::Semaphore>(context_.executor, 1);
+  container.new_datasets = std::make_unique<async::Semaphore>(context_.executor, 1);
 
   auto existing = co_await client_.get_experiment_by_name(name);
   if (existing) {

@@ -53,6 +53,8 @@ class ServerTarget final : public Target {
     bool deleted = false;  // in the destination, now
     bool ours = false;     // made by a job from this source
     std::unique_ptr<async::Semaphore> restoring;
+    std::unique_ptr<async::Semaphore> new_datasets;
+    std::set<std::string> datasets;  // that this job has logged: "name\ndigest"
   };
 
   // server_target.cpp
@@ -88,6 +90,7 @@ class ServerTarget final : public Target {
   async::Task<MappedTags> map_tags(const RunRecord& record, const Container& container);
   async::Task<mlflow::Run> create_run(const RunRecord& record, const Container& container,
                                       mlflow::KeyValues tags);
+  async::Task<> put_dataset_inputs(const RunRecord& record, std::string id);
   async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
                          mlflow::KeyValues params);
   bool may_come(const std::string& source_id) const;

@@ -49,6 +49,19 @@ class PointCursor {
   std::size_t point_ = 0;
 };
 
+// Name and digest of each dataset: what makes it one row of its experiment.
+std::vector<std::string> dataset_keys(const json::array& inputs) {
+  std::vector<std::string> keys;
+  for (auto const& value : inputs) {
+    auto const* input = value.if_object();
+    auto const* dataset = input == nullptr ? nullptr : mlflow::get_object(*input, "dataset");
+    if (dataset == nullptr) continue;
+    keys.push_back(std::string(mlflow::get_string(*dataset, "name")) + '\n' +
+                   std::string(mlflow::get_string(*dataset, "digest")));
+  }
+  return keys;
+}
+
 // Tags of `wanted` that `existing` lacks or holds with another value.
 mlflow::KeyValues missing_from(const mlflow::KeyValues& existing, mlflow::KeyValues wanted) {
   std::erase_if(wanted, [&](const mlflow::KeyValue& tag) {
@@ -137,7 +150,20 @@ async::Task<> ServerTarget::fill_run(const RunRecord& record, std::string id, ml
   std::string const status(record.run.status());
   auto const end = record.run.end_time();
   if (end || (!status.empty() && status != "RUNNING")) co_await client_.update_run(id, status, end);
-  if (!record.run.dataset_inputs().empty()) co_await client_.log_inputs(id, record.run.dataset_inputs(), {});
+  if (!record.run.dataset_inputs().empty()) co_await put_dataset_inputs(record, id);
+}
+
+// An experiment keeps one row for each (name, digest), and the server refuses the second of two runs that
+// bring the same new dataset at the same time (400, UNIQUE constraint). So what is new in the experiment goes
+// in turn.
+async::Task<> ServerTarget::put_dataset_inputs(const RunRecord& record, std::string id) {
+  auto& container = container_of(record.run.experiment_id());
+  auto keys = dataset_keys(record.run.dataset_inputs());
+  auto const known = [&container](const std::string& key) { return container.datasets.contains(key); };
+  async::Permit turn;
+  if (!std::all_of(keys.begin(), keys.end(), known)) turn = co_await container.new_datasets->acquire();
+  co_await client_.log_inputs(id, record.run.dataset_inputs(), {});
+  container.datasets.insert(keys.begin(), keys.end());
 }
 
 async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {

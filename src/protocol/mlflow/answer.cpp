@@ -113,6 +113,10 @@ ApiError api_error(std::string_view call, int status, std::string_view body) {
   } else {
     message = readable(body, max_server_message);
   }
+  // From here on the text is the statement with the values of all its fields (mlflow-rest 11.28), secrets
+  // among them.
+  message = message.substr(0, message.find("[SQL:"));
+  while (message.ends_with(' ')) message.pop_back();
   // Flask answers an unknown path with HTML, FastAPI with {"detail": "Not Found"}, Databricks with a code.
   bool const no_such_call = (status == 404 && (!document || (code.empty() && message == "Not Found"))) ||
                             code == "ENDPOINT_NOT_FOUND";

@@ -117,6 +117,14 @@ TEST_SUITE("protocol") {
     CHECK(api_error("POST x", 500, "caf\xe9 \xe2\x98\x83").server_message() == "caf? \xe2\x98\x83");
   }
 
+  TEST_CASE("answers: a failed statement's field values are not repeated") {
+    ApiError const error = api_error(
+        "POST x", 400,
+        R"({"error_code":"BAD_REQUEST","message":"UNIQUE constraint failed: tags.key [SQL: INSERT INTO tags VALUES (?)] [parameters: ('s3cret')]"})");
+    CHECK(error.server_message() == "UNIQUE constraint failed: tags.key");
+    CHECK(std::string(error.what()).find("s3cret") == std::string::npos);
+  }
+
   TEST_CASE("answers: 200 must bring an object") {
     CHECK(answer_object("GET x", 200, R"({"a":1})").at("a").as_int64() == 1);
     CHECK(answer_object("POST x", 201, "{}").empty());
