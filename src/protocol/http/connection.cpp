@@ -191,8 +191,9 @@ async::Task<ResponseHead> Connection::exchange_both_ways(Method method, std::str
   co_await throw_if_cancelled();
   stream_->pause_watch(false);  // the upload may have been stopped while it waited for its source
   if (state.head) co_return std::move(*state.head);
-  // Only now: a source that breaks after the server has refused the upload does not matter.
-  if (state.source_failure) throw SourceFailure{state.source_failure};
+  // Only now: a source that breaks after the server has refused the upload does not matter. And only when the
+  // upload ended first: the end of the answering half cancels a read of the source, which is not its failure.
+  if (state.source_failure && order[0] == 0) throw SourceFailure{state.source_failure};
   if (state.write_failure) std::rethrow_exception(state.write_failure);
   if (state.read_failure) std::rethrow_exception(state.read_failure);
   // What is no TransportError, memory that ran out say.

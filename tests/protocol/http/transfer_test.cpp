@@ -439,4 +439,38 @@ TEST_CASE("upload: waiting for a slow source is not the server's silence") {
   CHECK(run(context, client.send(request)).body == "s");
 }
 
+TEST_CASE("upload: a server that closes while the source is waited for is tried again") {
+  asio::io_context context;
+  HttpScript server(context, HttpScript::Script([](Peer& peer) -> async::Task<> {
+                      if (peer.number == 0) {
+                        co_await peer.read_request();
+                        co_await peer.send(reply(200, "first"));
+                        co_await async::sleep_for(20ms);  // the end of its keep-alive
+                        co_return;
+                      }
+                      auto const request = co_await peer.read_request();
+                      co_await peer.send(reply(200, request ? request->body : "nothing"));
+                    }));
+  Client client(context.get_executor(), quick(server.url()), nullptr);
+  CHECK(run(context, client.send(get("/"))).body == "first");
+  struct Slow final : async::ByteReader {
+    bool sent = false;
+    async::Task<std::size_t> read_some(std::span<std::byte> buffer) override {
+      co_await async::sleep_for(50ms);
+      if (std::exchange(sent, true)) co_return 0;
+      buffer[0] = std::byte('s');
+      co_return 1;
+    }
+  };
+  int opened = 0;
+  auto request = upload("s", opened);
+  request.open_body = [&opened]() -> async::Task<std::unique_ptr<async::ByteReader>> {
+    ++opened;
+    co_return std::make_unique<Slow>();
+  };
+  CHECK(run(context, client.send(request)).body == "s");
+  CHECK(opened == 2);
+  CHECK(client.counters().connections == 2);
+}
+
 TEST_SUITE_END();
