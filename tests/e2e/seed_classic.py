@@ -1,5 +1,5 @@
 """Fills an MLflow server with ordinary work, through MLflow's own client: training runs, nested runs, logged
-models, and a registered model with 12 versions made, two of them deleted, with aliases and stages."""
+models, and a registered model with 12 versions and two gaps, with aliases and stages."""
 
 import argparse
 import logging
@@ -11,7 +11,7 @@ import tempfile
 import warnings
 
 
-def seed(url, number=1, runs=10, versions=12, gaps=(4, 9)):
+def seed(url, number=1, runs=10, versions=14, gaps=(4, 9)):
     """Returns the registered model's name. `versions` are made and those in `gaps` deleted."""
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     import mlflow
@@ -53,7 +53,7 @@ def seed(url, number=1, runs=10, versions=12, gaps=(4, 9)):
             mlflow.log_input(dataset(), context="testing")
             for _, info in models:
                 mlflow.log_metric("eval_accuracy", rng.random(), step=1, model_id=info.model_id)
-    client.create_registered_model(name, tags={"task": "demo"}, description="Twelve versions, two deleted.")
+    client.create_registered_model(name, tags={"task": "demo"}, description="Twelve versions, two gaps.")
     for i in range(versions):
         run, info = models[i % len(models)]
         client.create_model_version(name, f"models:/{info.model_id}", run_id=run, model_id=info.model_id,
