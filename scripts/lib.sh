@@ -44,6 +44,7 @@ build_preset() {
   shift
   mkdir -p "$root/build"
   cd "$root"
+  export CCACHE_SLOPPINESS=pch_defines,time_macros  # without it ccache takes nothing that uses a precompiled header
   if [ ! -f "build/$preset/build.ninja" ]; then
     say "configuring build/$preset"
     local launcher=()

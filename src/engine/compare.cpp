@@ -17,6 +17,7 @@ namespace mlferry::engine {
 namespace {
 
 constexpr std::size_t most_mlmodel_bytes = 4u << 20;
+constexpr std::size_t most_trace_bytes = 512u << 20;
 constexpr std::size_t hash_buffer = 256 * 1024;
 
 bool is_mlmodel(std::string_view path) {
@@ -72,6 +73,7 @@ class Comparison {
     // After the runs: a server's deleted logged models are found through the runs that name them.
     for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
     co_await compare_registered_models();
+    for (auto const& [original, copy] : pairs) co_await compare_traces(original, copy);
     judge_pending();
     for (auto const& [kind, n] : extra_) {
       context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " +
@@ -112,6 +114,7 @@ class Comparison {
           continue;
         }
         judge(Kind::experiment, ids.id, ids.name, differences(record, found->second));
+        experiment_pairs_[ids.id] = found->second.experiment.id();
         pairs.emplace_back(ids, ExperimentIds{std::string(found->second.experiment.id()), ids.name});
         copies.erase(found);
       }
@@ -144,6 +147,7 @@ class Comparison {
   }
 
   bool equal_with_ids(const TextWithIds& text) const {
+    if (text.experiments) return mapped_experiments(text.original) == listed(text.copy);
     if (text.original == text.copy) return true;
     auto const ids = find_ids(text.original);
     Replacements replacements;
@@ -159,6 +163,25 @@ class Comparison {
     auto const mapped = replace_all(text.original, replacements);
     if (text.unordered) return sorted_lines(mapped) == sorted_lines(text.copy);
     return mapped == text.copy;
+  }
+
+  static std::set<std::string> listed(std::string_view text) {
+    std::set<std::string> ids;
+    while (!text.empty()) {
+      auto const end = std::min(text.find(','), text.size());
+      if (end > 0) ids.emplace(text.substr(0, end));
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return ids;
+  }
+
+  std::set<std::string> mapped_experiments(std::string_view text) const {
+    std::set<std::string> ids;
+    for (auto const& id : listed(text)) {
+      auto const found = experiment_pairs_.find(id);
+      if (found != experiment_pairs_.end()) ids.insert(found->second);
+    }
+    return ids;
   }
 
   void judge_pending() {
@@ -180,8 +203,8 @@ class Comparison {
 
   // Pairs two streams of records by original id. Both sides come in about the same order, so few records
   // wait.
-  template <class Record, class IdOf, class NameOf, class Match>
-  async::Task<> join(Kind kind, std::unique_ptr<Pages<Record>> originals,
+  template <class Record, class KindOf, class IdOf, class NameOf, class Match>
+  async::Task<> join(KindOf kind_of, std::unique_ptr<Pages<Record>> originals,
                      std::unique_ptr<Pages<Record>> copies, IdOf id_of, NameOf name_of, Match match) {
     std::map<std::string, Record> waiting_originals, waiting_copies;
     std::map<std::string, int> seen_copies;
@@ -191,7 +214,7 @@ class Comparison {
         auto page = co_await originals->next();
         more_originals = page.has_value();
         for (auto& record : page ? *page : std::vector<Record>{}) {
-          context_.report.found(kind);
+          context_.report.found(kind_of(record));
           auto const id = id_of(record, false);
           auto const found = waiting_copies.find(id);
           if (found == waiting_copies.end()) {
@@ -209,7 +232,7 @@ class Comparison {
         for (auto& record : page ? *page : std::vector<Record>{}) {
           auto const id = id_of(record, true);
           if (seen_copies[id]++ > 0) {
-            context_.report.different(kind, id, name_of(record),
+            context_.report.different(kind_of(record), id, name_of(record),
                                       {"has more than one copy in the same experiment"});
             continue;
           }
@@ -224,8 +247,8 @@ class Comparison {
         }
       }
     }
-    for (auto const& [id, record] : waiting_originals) missing(kind, id, name_of(record));
-    if (!waiting_copies.empty()) extra_[kind] += waiting_copies.size();
+    for (auto const& [id, record] : waiting_originals) missing(kind_of(record), id, name_of(record));
+    for (auto const& [id, record] : waiting_copies) ++extra_[kind_of(record)];
   }
 
   async::Task<> compare_runs(ExperimentIds original, std::optional<ExperimentIds> copy) {
@@ -244,7 +267,8 @@ class Comparison {
       judge(Kind::run, id, std::string(a.run.name()), std::move(found));
       co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.run.name()));
     };
-    co_await join<RunRecord>(Kind::run, original_.runs(original.id, nothing_),
+    auto kind_of = [](const RunRecord&) { return Kind::run; };
+    co_await join<RunRecord>(kind_of, original_.runs(original.id, nothing_),
                              copy ? copy_.runs(copy->id, nothing_) : nullptr, id_of, name_of, match);
   }
 
@@ -260,37 +284,78 @@ class Comparison {
       judge(Kind::logged_model, id, std::string(a.model.name()), differences(a, b));
       co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.model.name()));
     };
-    co_await join<LoggedModelRecord>(Kind::logged_model, original_.logged_models(original.id, nothing_),
+    auto kind_of = [](const LoggedModelRecord&) { return Kind::logged_model; };
+    co_await join<LoggedModelRecord>(kind_of, original_.logged_models(original.id, nothing_),
                                      copy ? copy_.logged_models(copy->id, nothing_) : nullptr, id_of, name_of,
                                      match);
   }
 
+  async::Task<> compare_traces(ExperimentIds original, std::optional<ExperimentIds> copy) {
+    auto kind_of = [](const TraceRecord&) { return Kind::trace; };
+    auto id_of = [](const TraceRecord& record, bool) { return std::string(record.trace.id()); };
+    auto name_of = [](const TraceRecord& record) { return std::string(record.trace.tag("mlflow.traceName")); };
+    auto match = [this, name_of](TraceRecord& a, TraceRecord& b) -> async::Task<> {
+      auto found = differences(a, b);
+      for (auto const* record : {&a, &b}) {
+        if (!record->read_error.empty()) found.fields.push_back("cannot be read: " + record->read_error);
+      }
+      // A copy may keep in a file what the original has in the database, where its server can do no better.
+      if (a.trace.spans_in_database() != b.trace.spans_in_database()) {
+        auto const failure = co_await attempt(take_spans_from_file(a, b));
+        if (failure) found.fields.push_back("spans cannot be compared: " + *failure);
+      }
+      auto const spans = span_difference(a.spans, b.spans);
+      if (!spans.empty()) found.fields.push_back(spans);
+      judge(Kind::trace, std::string(a.trace.id()), name_of(a), std::move(found));
+      co_await compare_files(a, owner_of(a), b, owner_of(b), name_of(a));
+    };
+    co_await join<TraceRecord>(kind_of, original_.traces(original.id, nothing_),
+                               copy ? copy_.traces(copy->id, nothing_) : nullptr, id_of, name_of, match);
+  }
+
+  async::Task<> take_spans_from_file(TraceRecord& a, TraceRecord& b) {
+    auto& source = a.trace.spans_in_database() ? copy_ : original_;
+    auto& record = a.trace.spans_in_database() ? b : a;
+    auto const file = std::find_if(record.files.begin(), record.files.end(),
+                                   [](const FileEntry& entry) { return entry.path == trace_file; });
+    if (file == record.files.end()) co_return;
+    auto reader = co_await source.open_file(owner_of(record), *file);
+    auto const text =
+        co_await async::read_all(*reader, most_trace_bytes, "trace " + std::string(record.trace.id()));
+    auto const data = mlflow::parse_json(text, "trace file");
+    auto const* object = data.if_object();
+    auto const* spans = object == nullptr ? nullptr : mlflow::get_array(*object, "spans");
+    if (spans != nullptr) record.spans = *spans;
+    record.files.erase(file);
+  }
+
   async::Task<> compare_registered_models() {
+    auto kind_of = [](const RegisteredModelRecord& record) { return record.kind(); };
     auto id_of = [](const RegisteredModelRecord& record, bool) { return std::string(record.model.name()); };
     auto name_of = [](const RegisteredModelRecord& record) { return std::string(record.model.name()); };
     auto match = [this](const RegisteredModelRecord& a, const RegisteredModelRecord& b) -> async::Task<> {
       std::string const name(a.model.name());
-      judge(Kind::registered_model, name, name, differences(a, b));
+      judge(a.kind(), name, name, differences(a, b));
       std::map<std::int64_t, const ModelVersionRecord*> copies;
       for (auto const& item : b.versions) copies[item.version.number()] = &item;
-      context_.report.found(Kind::model_version, a.versions.size());
+      context_.report.found(a.version_kind(), a.versions.size());
       for (auto const& item : a.versions) {
         auto const id = name + "/" + std::to_string(item.version.number());
         auto const found = copies.find(item.version.number());
         if (found == copies.end()) {
-          missing(Kind::model_version, id, name);
+          missing(a.version_kind(), id, name);
         } else {
-          judge(Kind::model_version, id, name, differences(item, *found->second));
+          judge(a.version_kind(), id, name, differences(item, *found->second));
           copies.erase(found);
         }
       }
       for (auto const& [number, item] : copies) {
-        context_.report.different(Kind::model_version, name + "/" + std::to_string(number), name,
+        context_.report.different(a.version_kind(), name + "/" + std::to_string(number), name,
                                   {"is not in the original"});
       }
       co_return;
     };
-    co_await join<RegisteredModelRecord>(Kind::registered_model, original_.registered_models(nothing_),
+    co_await join<RegisteredModelRecord>(kind_of, original_.registered_models(nothing_),
                                          copy_.registered_models(nothing_), id_of, name_of, match);
   }
 
@@ -385,6 +450,7 @@ class Comparison {
   std::string identity_;
   KnowsNothing nothing_;
   Pairs run_pairs_, model_pairs_;
+  std::map<std::string, std::string> experiment_pairs_;  // ids, of those that have a copy
   std::deque<PendingText> pending_;
   using Key = std::pair<Kind, std::string>;
   std::map<Key, bool> outcome_;  // true: equal so far

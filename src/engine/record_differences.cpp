@@ -71,6 +71,15 @@ void compare_tags(Differences& out, const KeyValues& original, const KeyValues& 
   compare_maps(out, "tag", a, b);
 }
 
+// Tags of models and versions; those of prompts hold ids.
+void compare_prompt_tags(Differences& out, const KeyValues& original, const KeyValues& copy) {
+  auto const first = out.with_ids.size();
+  compare_tags(out, original, copy, {"_mlflow_experiment_ids", "mlflow.prompt.associatedRunIds"}, {});
+  for (auto i = first; i < out.with_ids.size(); ++i) {
+    out.with_ids[i].experiments = out.with_ids[i].field.find("_mlflow_experiment_ids") != std::string::npos;
+  }
+}
+
 using PointKey = std::tuple<std::int64_t, std::int64_t, std::uint64_t>;
 
 // Sorted, every NaN the same: the server keeps no payload. -0.0 equals 0.0: no database keeps its sign
@@ -241,8 +250,12 @@ Differences differences(const LoggedModelRecord& original, const LoggedModelReco
 
 Differences differences(const RegisteredModelRecord& original, const RegisteredModelRecord& copy) {
   Differences out;
+  if (original.kind() != copy.kind()) {
+    out.fields.push_back("is a " + std::string(kind_name(copy.kind())) + " in the copy");
+    return out;
+  }
   compare_text(out, "description", original.model.description(), copy.model.description());
-  compare_tags(out, original.model.tags(), copy.model.tags(), {}, {});
+  compare_prompt_tags(out, original.model.tags(), copy.model.tags());
   auto const aliases = [](const mlflow::RegisteredModel& model) {
     std::map<std::string, std::string> map;
     for (auto const& [alias, version] : model.aliases()) map[alias] = version;
@@ -260,10 +273,134 @@ Differences differences(const ModelVersionRecord& original, const ModelVersionRe
   compare_text(out, "stage", stage(a.stage()), stage(b.stage()));
   compare_text(out, "description", a.description(), b.description());
   compare_text(out, "run link", a.run_link(), b.run_link());
-  compare_tags(out, a.tags(), b.tags(), {}, {});
+  compare_prompt_tags(out, a.tags(), b.tags());
   out.with_ids.push_back({"run", std::string(a.run_id()), std::string(b.run_id())});
   out.with_ids.push_back({"source", std::string(a.source()), std::string(b.source())});
   return out;
+}
+
+namespace {
+
+// The members of an object as texts: strings as they are, other values as JSON.
+std::map<std::string, std::string> members(const json::object* object) {
+  std::map<std::string, std::string> map;
+  for (auto const& [key, value] : object == nullptr ? json::object{} : *object) {
+    auto const* text = value.if_string();
+    map[std::string(key)] = text == nullptr ? mlflow::to_canonical_json(value) : std::string(*text);
+  }
+  return map;
+}
+
+void move_to_ids(Differences& out, const std::string& what, const std::string& key,
+                 std::map<std::string, std::string>& a, std::map<std::string, std::string>& b) {
+  auto const in_a = a.find(key);
+  auto const in_b = b.find(key);
+  if (in_a == a.end() || in_b == b.end()) return;
+  out.with_ids.push_back({what + " '" + key + "'", in_a->second, in_b->second});
+  a.erase(in_a);
+  b.erase(in_b);
+}
+
+std::map<std::string, const json::object*> by_id(const json::array* assessments) {
+  std::map<std::string, const json::object*> map;
+  if (assessments == nullptr) return map;
+  for (auto const& value : *assessments) {
+    if (auto const* assessment = value.if_object()) {
+      map[std::string(mlflow::get_string(*assessment, "assessment_id"))] = assessment;
+    }
+  }
+  return map;
+}
+
+void compare_assessments(Differences& out, const json::object& original, const json::object& copy) {
+  auto const there = by_id(mlflow::get_array(copy, "assessments"));
+  auto const wanted = by_id(mlflow::get_array(original, "assessments"));
+  for (auto const& [id, assessment] : wanted) {
+    auto const found = there.find(id);
+    if (found == there.end()) {
+      out.fields.push_back("assessment " + quoted(id) + " is missing");
+      continue;
+    }
+    auto a = members(assessment);
+    auto b = members(found->second);
+    auto metadata_a = members(mlflow::get_object(*assessment, "metadata"));
+    auto metadata_b = members(mlflow::get_object(*found->second, "metadata"));
+    a.erase("metadata");
+    b.erase("metadata");
+    move_to_ids(out, "assessment " + id + " metadata", "mlflow.assessment.sourceRunId", metadata_a, metadata_b);
+    compare_maps(out, "assessment " + id + " field", a, b);
+    compare_maps(out, "assessment " + id + " metadata", metadata_a, metadata_b);
+  }
+  for (auto const& [id, assessment] : there) {
+    if (!wanted.contains(id)) out.fields.push_back("assessment " + quoted(id) + " is not in the original");
+  }
+}
+
+std::string joined(const std::vector<std::string>& list) {
+  std::string text;
+  for (auto const& item : list) text += item + "\n";
+  return text;
+}
+
+}  // namespace
+
+Differences differences(const TraceRecord& original, const TraceRecord& copy) {
+  Differences out;
+  auto const& a = original.trace.doc;
+  auto const& b = copy.trace.doc;
+  auto fields_a = members(&a);
+  auto fields_b = members(&b);
+  for (auto const* apart : {"trace_location", "trace_metadata", "tags", "assessments"}) {
+    fields_a.erase(apart);
+    fields_b.erase(apart);
+  }
+  compare_maps(out, "field", fields_a, fields_b);
+  auto metadata_a = members(mlflow::get_object(a, "trace_metadata"));
+  auto metadata_b = members(mlflow::get_object(b, "trace_metadata"));
+  for (auto const* key : {"mlflow.sourceRun", "mlflow.modelId"}) {
+    move_to_ids(out, "metadata", key, metadata_a, metadata_b);
+  }
+  // The server says with it that an info has come, whatever the original had.
+  metadata_a.erase("mlflow.trace.infoFinalized");
+  metadata_b.erase("mlflow.trace.infoFinalized");
+  compare_maps(out, "metadata", metadata_a, metadata_b);
+  auto tags_a = members(mlflow::get_object(a, "tags"));
+  auto tags_b = members(mlflow::get_object(b, "tags"));
+  // Where it is, not what it is.
+  for (auto const* key : {"mlflow.artifactLocation", "mlflow.trace.spansLocation"}) {
+    tags_a.erase(key);
+    tags_b.erase(key);
+  }
+  compare_maps(out, "tag", tags_a, tags_b);
+  compare_assessments(out, a, b);
+  TextWithIds runs{"linked runs", joined(original.linked_runs), joined(copy.linked_runs), true};
+  out.with_ids.push_back(std::move(runs));
+  if (original.linked_prompts != copy.linked_prompts) {
+    out.fields.push_back("its links to prompt versions differ");
+  }
+  return out;
+}
+
+std::string span_difference(const json::array& original, const json::array& copy) {
+  if (original.size() != copy.size()) {
+    return std::to_string(original.size()) + " spans became " + std::to_string(copy.size());
+  }
+  auto const sorted = [](const json::array& spans) {
+    std::vector<std::string> texts;
+    for (auto const& span : spans) texts.push_back(mlflow::to_canonical_json(span));
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  auto const a = sorted(original);
+  auto const b = sorted(copy);
+  auto const [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin());
+  if (in_a == a.end()) return {};
+  // Where they part is more telling than the whole.
+  auto const parting = std::mismatch(in_a->begin(), in_a->end(), in_b->begin(), in_b->end()).first;
+  auto const at = static_cast<std::size_t>(parting - in_a->begin());
+  auto const from = at > 30 ? at - 30 : 0;
+  auto const part = [&](const std::string& text) { return quoted(text.substr(std::min(from, text.size()), 70)); };
+  return "a span: ..." + part(*in_a) + " became ..." + part(*in_b);
 }
 
 }  // namespace mlferry::engine

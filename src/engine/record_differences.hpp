@@ -15,7 +15,8 @@ struct TextWithIds {
   std::string field;
   std::string original;
   std::string copy;
-  bool unordered = false;  // lines in any order
+  bool unordered = false;    // lines in any order
+  bool experiments = false;  // a list "1,2" of experiment ids, in any order; those without a copy are left out
 };
 
 struct Differences {
@@ -29,6 +30,10 @@ Differences differences(const LoggedModelRecord& original, const LoggedModelReco
 // Without the versions.
 Differences differences(const RegisteredModelRecord& original, const RegisteredModelRecord& copy);
 Differences differences(const ModelVersionRecord& original, const ModelVersionRecord& copy);
+// Without the spans.
+Differences differences(const TraceRecord& original, const TraceRecord& copy);
+// Spans as a list of documents; "" when they are equal.
+std::string span_difference(const json::array& original, const json::array& copy);
 
 // Value for messages: quoted, one line, at most 80 characters.
 std::string quoted(std::string_view text);

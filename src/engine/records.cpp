@@ -65,6 +65,35 @@ json::object to_archive(const ModelVersionRecord& record) {
   return {{"model_version", record.version.doc}};
 }
 
+json::object to_archive(const TraceRecord& record) {
+  json::object out{{"trace", record.trace.doc}, {"spans", record.spans}};
+  json::array runs, prompts;
+  for (auto const& run : record.linked_runs) runs.emplace_back(run);
+  for (auto const& [name, version] : record.linked_prompts) {
+    prompts.push_back(json::object{{"name", name}, {"version", version}});
+  }
+  if (!runs.empty()) out["linked_runs"] = std::move(runs);
+  if (!prompts.empty()) out["linked_prompts"] = std::move(prompts);
+  return out;
+}
+
+void from_archive(const json::object& object, TraceRecord& record) {
+  record.trace.doc = part(object, "trace");
+  if (auto const* spans = mlflow::get_array(object, "spans")) record.spans = *spans;
+  if (auto const* runs = mlflow::get_array(object, "linked_runs")) {
+    for (auto const& run : *runs) {
+      if (auto const* id = run.if_string()) record.linked_runs.emplace_back(*id);
+    }
+  }
+  if (auto const* prompts = mlflow::get_array(object, "linked_prompts")) {
+    for (auto const& value : *prompts) {
+      auto const* prompt = value.if_object();
+      if (prompt == nullptr) continue;
+      record.linked_prompts.emplace_back(mlflow::get_string(*prompt, "name"), mlflow::get_string(*prompt, "version"));
+    }
+  }
+}
+
 void from_archive(const json::object& object, ExperimentRecord& record) {
   record.experiment.doc = part(object, "experiment");
 }

@@ -59,10 +59,25 @@ struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
 };
 
+// A registered model or a prompt, which is one with a tag.
 struct RegisteredModelRecord : RecordBase {
+  Kind kind() const { return model.is_prompt() ? Kind::prompt : Kind::registered_model; }
+  Kind version_kind() const { return model.is_prompt() ? Kind::prompt_version : Kind::model_version; }
+
   mlflow::RegisteredModel model;
   std::vector<ModelVersionRecord> versions;  // in number order
 };
+
+// A trace with its assessments.
+struct TraceRecord : RecordBase {
+  mlflow::Trace trace;
+  // As get-trace-artifact gives them, of a trace whose spans are in the server's database. Else they are the file
+  // "traces.json".
+  json::array spans;
+  std::vector<std::string> linked_runs;  // besides the one in its metadata
+  std::vector<std::pair<std::string, std::string>> linked_prompts;  // (name, version)
+};
+inline constexpr const char* trace_file = "traces.json";
 
 // Whose files: enough to open them at the source.
 struct FileOwner {
@@ -81,6 +96,10 @@ inline FileOwner owner_of(const LoggedModelRecord& record) {
           record.deleted};
 }
 
+inline FileOwner owner_of(const TraceRecord& record) {
+  return {Kind::trace, std::string(record.trace.id()), std::string(record.trace.artifact_uri()), false};
+}
+
 // Archive form (docs/records.md). A run is
 // {"run": <MLflow's document>, "history": {key: [[value, timestamp, step], …]}}; the other kinds are their
 // documents under their kind's name. Reading throws mlflow::JsonError when a field has another shape.
@@ -89,11 +108,13 @@ json::object to_archive(const RunRecord& record);
 json::object to_archive(const LoggedModelRecord& record);
 json::object to_archive(const RegisteredModelRecord& record);
 json::object to_archive(const ModelVersionRecord& record);
+json::object to_archive(const TraceRecord& record);
 void from_archive(const json::object& object, ExperimentRecord& record);
 void from_archive(const json::object& object, RunRecord& record);
 void from_archive(const json::object& object, LoggedModelRecord& record);
 void from_archive(const json::object& object, RegisteredModelRecord& record);
 void from_archive(const json::object& object, ModelVersionRecord& record);
+void from_archive(const json::object& object, TraceRecord& record);
 
 // Roughly how much memory a record holds.
 std::size_t footprint(const RunRecord& record);

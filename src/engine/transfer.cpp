@@ -42,6 +42,7 @@ class Transfer {
     co_await put_all_logged_models();
     co_await target_.put_links();
     co_await put_registered_models();
+    co_await put_all_traces();
     co_await target_.finish(context_.report);
     context_.report.target = target_.describe();
   }
@@ -198,12 +199,26 @@ class Transfer {
     return for_each_experiment<LoggedModelRecord>(Kind::logged_model, make, PutLoggedModel{this});
   }
 
+  struct PutTrace {
+    Transfer* self;
+    std::string id(const TraceRecord& record) const { return std::string(record.trace.id()); }
+    std::string name(const TraceRecord& record) const { return std::string(record.trace.tag("mlflow.traceName")); }
+    async::Task<Outcome> operator()(TraceRecord record) const {
+      return self->target_.put_trace(std::move(record), self->source_);
+    }
+  };
+
+  async::Task<> put_all_traces() {
+    auto make = [this](const std::string& id) { return source_.traces(id, target_); };
+    return for_each_experiment<TraceRecord>(Kind::trace, make, PutTrace{this});
+  }
+
   async::Task<> put_registered_models() {
     auto pages = source_.registered_models(target_);
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
       while (auto page = co_await pages->next()) {
-        context_.report.found(Kind::registered_model, page->size());
         for (auto& record : *page) {
+          context_.report.found(record.kind());
           auto slot = co_await slots_.acquire();
           tasks.spawn(put_registered_model(std::move(record), false, std::move(slot)));
         }
@@ -227,6 +242,7 @@ class Transfer {
 
   async::Task<> put_registered_model(RegisteredModelRecord record, bool last_try, async::Permit) {
     std::string const name(record.model.name());
+    auto const kind = record.kind();
     std::exception_ptr failure;
     try {
       auto const outcome = co_await target_.put_registered_model(record, last_try);
@@ -234,11 +250,11 @@ class Transfer {
         waiting_.push_back(std::move(record));
         co_return;
       }
-      count(Kind::registered_model, outcome);
+      count(kind, outcome);
     } catch (...) {
       failure = std::current_exception();
     }
-    if (failure) fail(Kind::registered_model, name, name, failure);
+    if (failure) fail(kind, name, name, failure);
   }
 
   const Context& context_;

@@ -4,7 +4,7 @@
     compare.py --census SERVER         counts of one server, as JSON
 
 Experiments are paired by name; runs and logged models by the tag `mlferry.source.id` of the destination within
-the paired experiment; registered models by name and versions by number. Not compared is what no REST call can
+the paired experiment; registered models and prompts by name and versions by number; traces by id. Not compared is what no REST call can
 set: ids, creation times, artifact locations. Every id that a copy must rewrite is compared after mapping. With
 --same-ids an object without the tag stands for the source object of the same id (to compare clones).
 """
@@ -70,8 +70,11 @@ class Comparison:
             self._run(source, destination)
         for source, destination in self.pairs["logged model"]:
             self._model(source, destination)
-        self._registered()
-        self._versions()
+        self._registered("registered model", self.a.registered, self.b.registered)
+        self._versions("version", self.a.versions, self.b.versions)
+        self._registered("prompt", self.a.prompts, self.b.prompts)
+        self._versions("prompt version", self.a.prompt_versions, self.b.prompt_versions)
+        self._traces()
         return sum(self.counts.values())
 
     # ---- pairs ------------------------------------------------------------------------------------------------
@@ -195,29 +198,73 @@ class Comparison:
 
     # ---- registry ---------------------------------------------------------------------------------------------
 
-    def _registered(self):
-        a, b = self.a.registered, self.b.registered
-        self._names("registered model", a, b)
-        self.compared["registered model"] = len(set(a) & set(b))
+    def _registered(self, kind, a, b):
+        self._names(kind, a, b)
+        self.compared[kind] = len(set(a) & set(b))
         for name in sorted(set(a) & set(b)):
-            where = f"registered model {name[:60]!r}"
-            self.equal("registered model description", where, a[name].get("description", ""), b[name].get("description", ""))
-            self.equal("registered model tag", where, plain_tags(a[name].get("tags")), plain_tags(b[name].get("tags")))
+            where = f"{kind} {name[:60]!r}"
+            self.equal(f"{kind} description", where, a[name].get("description", ""), b[name].get("description", ""))
+            self.equal(f"{kind} tag", where, self._prompt_tags(a[name].get("tags"), True), self._prompt_tags(b[name].get("tags"), False))
             self.equal("alias", where, *({x["alias"]: x["version"] for x in m[name].get("aliases", [])} for m in (a, b)))
 
-    def _versions(self):
-        a, b = self.a.versions, self.b.versions
-        self._names("version", a, b)
-        self.compared["version"] = len(set(a) & set(b))
+    def _prompt_tags(self, rows, map_ids):
+        """Tags of models and prompts; a prompt lists experiments by id, and its version runs."""
+        tags = plain_tags(rows)
+        for key, ids in (("_mlflow_experiment_ids", self.experiment_ids), ("mlflow.prompt.associatedRunIds", self.ids)):
+            if key in tags:
+                tags[key] = sorted(ids.get(i, i) if map_ids else i for i in tags[key].strip(",").split(","))
+        return tags
+
+    def _versions(self, kind, a, b):
+        self._names(kind, a, b)
+        self.compared[kind] = len(set(a) & set(b))
         for key in sorted(set(a) & set(b)):
             one, two = a[key], b[key]
-            where = f"version {key[0][:60]!r} {key[1]}"
+            where = f"{kind} {key[0][:60]!r} {key[1]}"
             for field, default in (("description", ""), ("current_stage", "None"), ("status", "READY"), ("run_link", "")):
-                self.equal(f"version {field}", where, one.get(field) or default, two.get(field) or default)
+                self.equal(f"{kind} {field}", where, one.get(field) or default, two.get(field) or default)
             run = one.get("run_id", "")
-            self.equal("version run", where, self.ids.get(run, run), two.get("run_id", ""))
-            self.equal("version source", where, self.mapped(one.get("source", "")), two.get("source", ""))
-            self.equal("version tag", where, plain_tags(one.get("tags")), plain_tags(two.get("tags")))
+            self.equal(f"{kind} run", where, self.ids.get(run, run), two.get("run_id", ""))
+            self.equal(f"{kind} source", where, self.mapped(one.get("source", "")), two.get("source", ""))
+            self.equal(f"{kind} tag", where, self._prompt_tags(one.get("tags"), True), self._prompt_tags(two.get("tags"), False))
+
+    # ---- traces -----------------------------------------------------------------------------------------------
+
+    def _traces(self):
+        """Ids are kept, so is everything in the info but the experiment's and other objects' ids; spans byte for byte."""
+        a, b = self.a.traces, self.b.traces
+        self._names("trace", a, b)
+        self.compared["trace"] = len(set(a) & set(b))
+        for key in sorted(set(a) & set(b)):
+            one, two = dict(a[key]), dict(b[key])
+            where = f"trace {key}"
+            experiments = [t.pop("trace_location")["mlflow_experiment"]["experiment_id"] for t in (one, two)]
+            self.equal("trace experiment", where, self.experiment_ids.get(experiments[0]), experiments[1])
+            for field, kind in (("tags", "trace tag"), ("trace_metadata", "trace metadata"), ("assessments", "assessment"),
+                                ("runs", "trace run"), ("prompts", "trace prompt")):
+                values = [t.pop(field, None) for t in (one, two)]
+                if field == "tags":
+                    values = [{k: v for k, v in v.items() if k != "mlflow.artifactLocation"} for v in values]
+                elif field == "trace_metadata":
+                    values = [{k: v for k, v in v.items() if k != "mlflow.trace.infoFinalized"} for v in values]
+                    values[0] = {k: self.ids.get(v, v) for k, v in values[0].items()}
+                elif field == "assessments":
+                    values = [{x["assessment_id"]: dict(x) for x in v or []} for v in values]
+                    for x in values[0].values():
+                        if "metadata" in x:
+                            x["metadata"] = {k: self.ids.get(v, v) for k, v in x["metadata"].items()}
+                elif field == "runs":
+                    values = [sorted(self.ids.get(r, r) for r in values[0]), sorted(values[1])]
+                else:
+                    values = [sorted(v) for v in values]
+                self.equal(kind, where, *values)
+            files = [t.pop("files", {}) for t in (one, two)]
+            data = [t.pop("data", None) for t in (one, two)]
+            self._files("trace file", where, *files)
+            if data[0] != data[1]:
+                at = next((i for i, (x, y) in enumerate(zip(*(d or b"" for d in data))) if x != y), 0)
+                self.report("trace spans", f"{where}: from byte {at}: {cut((data[0] or b'')[at:][:60])} against {cut((data[1] or b'')[at:][:60])}")
+            self.equal("trace info", where, one, two)
 
 
 def canonical(doc):

@@ -35,7 +35,7 @@ class Sizes:
     models: int = 6
     versions: int = 7
     big_file: int = 9_500_000
-    traces: int = 2
+    traces: int = 5
 
 
 class Hostile:
@@ -118,7 +118,10 @@ class Hostile:
         self.logged_models()
         self.registry()
         self.deleted_objects()
-        self.not_copied_kinds()
+        self.prompts()
+        self.traces()
+        # A kind that reports must count even where it is not copied.
+        self.rest.post("/api/3.0/mlflow/issues", experiment_id=self.experiments[0], name="an issue", description="d")
         for path, arguments in self.deleted_last:
             self.rest.post(path, **arguments)
         return self
@@ -310,16 +313,109 @@ class Hostile:
             self.logged_model(experiment, "model of a deleted experiment", run)
             self.deleted_last.append(("experiments/delete", {"experiment_id": experiment}))
 
-    def not_copied_kinds(self):
-        """A prompt and some traces: kinds that a report must count even where they are not copied."""
+    def prompts(self):
+        """Prompts with gaps, aliases, tags on both levels; chat and model settings; versions that searches hide."""
         tag = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
-        self.rest.post("registered-models/create", name="a prompt", tags=tag)
-        self.version("a prompt", "dummy-source", tags=tag + [{"key": "mlflow.prompt.text", "value": "Say {{x}}\n'twice'"}])
+
+        def prompt(name, *tags):
+            self.rest.post("registered-models/create", name=name, tags=tag + list(tags), description="what it is for\n" + self.text(3))
+
+        def version(name, text, *tags, **more):
+            return self.version(name, "dummy-source", tags=tag + [{"key": "mlflow.prompt.text", "value": text}, *tags], **more)
+
+        name = f"prompt {self.seed}"
+        ids = f",{self.experiments[0]},{self.experiments[2]},"
+        prompt(name, {"key": "_mlflow_experiment_ids", "value": ids}, {"key": "team", "value": self.text(4)})
+        for i in range(6):
+            version(name, f"Say {{{{x}}}} {i}\n'twice' {self.text(6)}", {"key": "_mlflow_prompt_type", "value": "text"},
+                    {"key": "t", "value": self.text(2)}, description=f"commit message {i} {self.text(3)}")
+        for n in (1, 3, 6):
+            self.rest.delete("model-versions/delete", name=name, version=str(n))
+        self.rest.post("registered-models/alias", name=name, alias="production", version="4")
+        self.rest.post("registered-models/alias", name=name, alias="latest_good", version="5")
+        prompt("chat")
+        version("chat", json.dumps([{"role": "system", "content": self.text(5)}, {"role": "user", "content": "{{q}}"}]),
+                {"key": "_mlflow_prompt_type", "value": "chat"},
+                {"key": "_mlflow_prompt_response_format", "value": json.dumps({"type": "object"})},
+                {"key": "_mlflow_prompt_model_config", "value": json.dumps({"temperature": 0.1, "model_name": "m"})})
+        self.version("chat", "s3://bucket/untagged")  # in no search
+        version("chat", "third", {"key": "mlflow.prompt.associatedRunIds", "value": self.runs[0][1]})
+        prompt("no versions of it")
+        # One tagged version hides every version of an ordinary model from the search, for ever.
+        self.rest.post("registered-models/create", name="hides its versions")
+        self.version("hides its versions", "s3://bucket/1")
+        version("hides its versions", "not a prompt")
+        self.version("hides its versions", "s3://bucket/3")
+        self.rest.delete("model-versions/delete", name="hides its versions", version="1")
+
+    def spans(self, experiment, trace, spans):
+        """Writes spans into the database. `trace`: 32 hex digits; a span: dict of OTLP JSON without traceId."""
+        body = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": trace, **span} for span in spans]}]}]}
+        status, text = self.rest.raw("POST", "/v1/traces", json.dumps(body).encode(),
+                                     {"Content-Type": "application/json", "X-MLflow-Experiment-Id": experiment})
+        assert status == 200, text
+
+    def trace_info(self, experiment, trace, **more):
+        info = {"trace_id": trace, "request_time": "2026-01-02T03:04:05.678Z", "state": "OK", "execution_duration": "0.5s",
+                "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}, **more}
+        return self.rest.post("/api/3.0/mlflow/traces", trace={"trace_info": info})["trace"]["trace_info"]
+
+    def traces(self):
+        """Both places of spans, every kind of attribute, states, assessments with overrides, links to runs and prompts."""
+        home, other, gone = self.experiments[0], self.experiments[3], self.experiments[-1]
+        start = 1_767_322_000_123_456_789
+        values = [{"stringValue": s} for s in ("plain", "", '"quoted"', '{"a": [1, 2.50, null]}', "[]", "123", "null", "é☃🚀 \n\t", self.text(9))]
+        values += [{"boolValue": True}, {"intValue": str(2**63 - 1)}, {"intValue": -7}, {"doubleValue": 0.1}, {"doubleValue": 1e300},
+                   {"doubleValue": 5e-324}, {"doubleValue": "NaN"}, {"doubleValue": "-Infinity"}, {"arrayValue": {"values": []}},
+                   {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "x"}]}}, {},
+                   {"kvlistValue": {"values": [{"key": "k é", "value": {"doubleValue": 2.5}}]}}]
+        attributes = [{"key": f"a{i} é", "value": v} for i, v in enumerate(values)]
+        events = [{"timeUnixNano": str(start + 5), "name": "exception 'x'", "attributes": [
+            {"key": "exception.message", "value": {"stringValue": self.text(5)}}, {"key": "n", "value": {"intValue": 3}},
+            {"key": "d", "value": {"doubleValue": 0.5}}, {"key": "b", "value": {"boolValue": False}}]}]
         for i in range(self.sizes.traces):
-            info = {"trace_id": f"tr-{self.seed:016x}{i:016x}", "request_time": "2026-01-02T03:04:05.678Z", "state": "OK",
-                    "execution_duration": "0.5s", "trace_metadata": {"a": "b"}, "tags": {"t": self.text(3)},
-                    "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiments[0]}}}
-            self.rest.post("/api/3.0/mlflow/traces", trace={"trace_info": info})
+            trace = f"{self.seed:016x}{i:016x}"
+            spans = [{"spanId": f"{s + 1:016x}", **({"parentSpanId": f"{s:016x}"} if s else {}), "name": f"span {s} {self.text(3)}",
+                      "startTimeUnixNano": str(start + s), "endTimeUnixNano": str(start + 1_000_000 * (9 - s)),
+                      "attributes": attributes if s == 0 else attributes[s:s + 4], "events": events if s == 1 else [],
+                      "status": {"code": (0, 1, 2)[s % 3], "message": "it failed: é" if s % 3 == 2 else ""},
+                      **({"links": [{"traceId": "ab" * 16, "spanId": "cd" * 8, "attributes": [{"key": "l", "value": {"stringValue": "m"}}]}]}
+                         if s == 2 else {})} for s in range(4)]
+            self.spans(home if i % 2 else other, trace, spans)
+            self.trace_info(home if i % 2 else other, "tr-" + trace, client_request_id=f"client {i} é",
+                            state=("OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED")[i % 4], request_preview=self.text(9),
+                            response_preview=self.text(4), execution_duration=f"{i}.123s",
+                            trace_metadata={"a é": self.text(3), "mlflow.sourceRun": self.runs[i % 3][1], "mlflow.trace.session": "s1"},
+                            tags={"mlflow.traceName": f"name {i}", "mlflow.trace.spansLocation": "TRACKING_STORE", "t": self.text(3)})
+        first = f"tr-{self.seed:016x}{0:016x}"
+        source = {"source_type": "HUMAN", "source_id": "somebody"}
+
+        def assess(trace, **assessment):
+            return self.rest.post(f"/api/3.0/mlflow/traces/{trace}/assessments", assessment={
+                "trace_id": trace, "source": source, "create_time": "2026-01-02T03:04:05.678Z",
+                "last_update_time": "2026-01-03T03:04:05.678Z", **assessment})["assessment"]["assessment_id"]
+
+        wrong = assess(first, assessment_name="correct", feedback={"value": True}, rationale=self.text(5))
+        assess(first, assessment_name="correct", feedback={"value": False}, overrides=wrong, metadata={"k": self.text(2)})
+        assess(first, assessment_name="score", feedback={"value": 0.1}, metadata={"mlflow.assessment.sourceRunId": self.runs[1][1]})
+        assess(first, assessment_name="broken", feedback={"error": {"error_code": "E", "error_message": "it broke"}})
+        assess(first, assessment_name="expected", expectation={"value": "é 'x'"}, span_id="0000000000000002")
+        assess(first, assessment_name="object", expectation={"serialized_value": {"serialization_format": "JSON_FORMAT", "value": '{"a": [1]}'}})
+        linked = [f"tr-{self.seed:016x}{i:016x}" for i in range(self.sizes.traces)]
+        for experiment in (home, other):
+            run, _ = self.run(experiment, "linked with traces")
+            self.rest.post("traces/link-to-run", trace_ids=linked[:3], run_id=run)
+        self.rest.post("traces/link-prompts", trace_id=first, prompt_versions=[
+            {"name": f"prompt {self.seed}", "version": "4"}, {"name": "chat", "version": "1"}])
+        # Spans in a file, with an id that no database gives; and an info alone.
+        for trace, text in ((f"tr-custom_{self.seed}", '{"spans": [ ]}\n'), (f"{self.seed:032x}", None)):
+            info = self.trace_info(home, trace, tags={"mlflow.traceName": "in a file"})
+            if text is not None:
+                self.put(info["tags"]["mlflow.artifactLocation"], "traces.json", text.encode())
+                self.put(info["tags"]["mlflow.artifactLocation"], "attachments/a é.bin", self.random.randbytes(99))
+        trace = f"{self.seed:08x}" + "dd" * 12
+        self.spans(gone, trace, [{"spanId": "11" * 8, "name": "x", "startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 9)}])
+        self.trace_info(gone, "tr-" + trace, tags={"mlflow.trace.spansLocation": "TRACKING_STORE"})
 
 
 def seed(url, number_=1, sizes=None, local_root=None):

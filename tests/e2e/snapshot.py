@@ -12,7 +12,8 @@ BULK_RUNS, BULK_ROWS = 100, 25000
 
 
 class Snapshot:
-    """experiments, runs (by id), logged models (by id), registered models (by name), versions (by (name, number))."""
+    """experiments, runs (by id), logged models (by id), registered models (by name), versions (by (name, number)), and
+    the same of prompts; traces (by id)."""
 
     def __init__(self, url, threads=8, contents=True, **login):
         self.rest, self.threads, self.contents = Rest(url, **login), threads, contents
@@ -23,6 +24,7 @@ class Snapshot:
         self._read_runs()
         self._read_logged_models()
         self._read_registry()
+        self._read_traces()
 
     # ---- runs -------------------------------------------------------------------------------------------------
 
@@ -144,15 +146,71 @@ class Snapshot:
         self.versions = {}
         for version in self.rest.pages("GET", "model-versions/search", "model_versions", max_results=10000):
             self.versions[version["name"], int(version["version"])] = version
+        # One tagged version hides all versions of a model from every search; a version without the tag is hidden
+        # in a prompt. So those numbers are walked.
+        for name, model in self.registered.items():
+            if model.get("latest_versions") and not any(v[0] == name for v in self.versions):
+                self.versions.update(self._walk_versions(name, model))
+        prompts = [m["name"] for m in self.rest.pages("GET", "registered-models/search", "registered_models", max_results=100,
+                                                      filter="tags.`mlflow.prompt.is_prompt` = 'true'")]
+        found = parallel(lambda n: self.rest.get("registered-models/get", name=n)["registered_model"], prompts, self.threads)
+        self.prompts = dict(zip(prompts, found))
+        self.prompt_versions = {}
+        for name, model in self.prompts.items():
+            self.prompt_versions.update(self._walk_versions(name, model))
+
+    def _walk_versions(self, name, model):
+        newest = max((int(v["version"]) for v in model.get("latest_versions", [])), default=0)
+        found = {}
+        for number in range(1, newest + 1):
+            try:
+                found[name, number] = self.rest.get("model-versions/get", name=name, version=number)["model_version"]
+            except RestError as error:
+                if error.status != 404:
+                    raise
+        return found
+
+    # ---- traces -----------------------------------------------------------------------------------------------
+
+    def _read_traces(self):
+        """{id: info, with "data" (what get-trace-artifact sends, or None), "files", "runs" and "prompts" linked}"""
+        locations = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": e}} for e in self.experiments]
+
+        def search(**more):
+            return self.rest.pages("POST", API3 + "traces/search", "traces", locations=locations, max_results=500, **more)
+
+        self.traces = {t["trace_id"]: {**t, "runs": [], "prompts": []} for t in search()}
+        if not self.traces:
+            return
+
+        def links(kind, field, names):
+            found = parallel(lambda n: [t["trace_id"] for t in search(filter=f"{field} = '{n}'")], names, self.threads)
+            for name, traces in zip(names, found):
+                for trace in traces:
+                    self.traces[trace][kind].append(name)
+
+        links("runs", "attributes.run_id", list(self.runs))
+        links("prompts", "prompt", [f"{n}/{v}" for n, v in self.prompt_versions])
+
+        def read(trace):
+            prefix = proxied(trace["tags"].get("mlflow.artifactLocation", ""))
+
+            def listing(path):
+                where = f"{prefix}/{path}" if path else prefix
+                files = self.rest.get("/api/2.0/mlflow-artifacts/artifacts", path=where).get("files", [])
+                return {"files": [{**f, "path": f"{path}/{f['path']}" if path else f["path"]} for f in files]}
+
+            files = self._walk(f"trace {trace['trace_id']}", listing, lambda path: self.rest.get_file(f"{prefix}/{path}")) if prefix else {}
+            status, data = self.rest.raw("GET", "/ajax-api/3.0/mlflow/get-trace-artifact?request_id=" + quote_path(trace["trace_id"]))
+            return files, data if status == 200 else None
+
+        for trace, (files, data) in zip(self.traces.values(), parallel(read, self.traces.values(), self.threads)):
+            trace["files"], trace["data"] = files, data
 
     # ---- counts -----------------------------------------------------------------------------------------------
 
     def census(self):
         runs, models = self.runs.values(), self.models.values()
-        locations = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": e}} for e in self.experiments]
-        traces = sum(1 for _ in self.rest.pages("POST", API3 + "traces/search", "traces", locations=locations, max_results=500))
-        prompts = sum(1 for _ in self.rest.pages("GET", "registered-models/search", "registered_models", max_results=100,
-                                                 filter="tags.`mlflow.prompt.is_prompt` = 'true'"))
         counts = {
             "experiments": len(self.experiments),
             "deleted experiments": sum(e["lifecycle_stage"] == "deleted" for e in self.experiments.values()),
@@ -167,8 +225,11 @@ class Snapshot:
             "deleted logged models": sum(bool(m.get("deleted")) for m in models),
             "registered models": len(self.registered),
             "model versions": len(self.versions),
-            "prompts": prompts,
-            "traces": traces,
+            "prompts": len(self.prompts),
+            "prompt versions": len(self.prompt_versions),
+            "traces": len(self.traces),
+            "assessments": sum(len(t.get("assessments", [])) for t in self.traces.values()),
+            "trace files": sum(len(t.get("files", {})) for t in self.traces.values()),
         }
         if self.contents:
             files = [f for group in (self.run_files, self.model_files) for found in group.values() for f in found.values()]

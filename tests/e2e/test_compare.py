@@ -73,10 +73,28 @@ CHANGES = [
                        "JOIN model_versions v ON v.name = t.name AND v.version = t.version WHERE v.current_stage = 'Production')"),
     ("missing version", 1, "UPDATE model_versions SET version = 99 WHERE version = 9 AND name LIKE 'sources%'"),
     ("extra version", 1, None),
+    ("prompt description", 1, "UPDATE registered_models SET description = 'x' WHERE name LIKE 'prompt %'"),
+    ("prompt tag", 1, "UPDATE registered_model_tags SET value = 'x' WHERE key = 'team' AND name LIKE 'prompt %'"),
+    ("missing prompt", 1, "DELETE FROM registered_models WHERE name = 'no versions of it'"),
+    ("prompt version description", 1, "UPDATE model_versions SET description = 'x' WHERE version = 2 AND name LIKE 'prompt %'"),
+    ("prompt version tag", 1, "UPDATE model_version_tags SET value = 'x' WHERE key = 'mlflow.prompt.text' AND version = 1 AND name = 'chat'"),
+    ("trace tag", 1, "UPDATE trace_tags SET value = 'x' WHERE key = 'mlflow.traceName' AND value = 'name 1'"),
+    ("trace metadata", 1, "UPDATE trace_request_metadata SET value = 'x' WHERE key = 'a é' AND rowid = "
+                          "(SELECT min(rowid) FROM trace_request_metadata WHERE key = 'a é')"),
+    ("trace info", 1, "UPDATE trace_info SET client_request_id = 'x' WHERE client_request_id = 'client 2 é'"),
+    ("trace spans", 1, "UPDATE spans SET content = replace(content, 'span 1', 'span X') WHERE rowid = "
+                       "(SELECT min(rowid) FROM spans WHERE content LIKE '%span 1%')"),
+    ("assessment", 1, "UPDATE assessments SET rationale = 'x' WHERE rowid = (SELECT min(rowid) FROM assessments WHERE rationale != '')"),
+    ("trace run", 1, "DELETE FROM entity_associations WHERE rowid = (SELECT min(rowid) FROM entity_associations "
+                     "WHERE source_type = 'trace' AND destination_type = 'run')"),
+    ("trace prompt", 1, "DELETE FROM entity_associations WHERE rowid = (SELECT min(rowid) FROM entity_associations "
+                        "WHERE source_type = 'trace' AND destination_type = 'prompt_version')"),
+    ("missing trace", 1, "DELETE FROM trace_info WHERE request_id LIKE '00000%'"),
+    ("trace experiment", 1, "UPDATE trace_info SET experiment_id = 0 WHERE request_id LIKE 'tr-custom%'"),
 ]
 # Things that the REST interface can make, and changes of files: (kind, how often).
 OTHER_CHANGES = {"duplicate run": 1, "extra run": 1, "duplicate logged model": 1, "run file": 4, "logged model file": 2,
-                 "extra registered model": 1, "experiment marker": 1}
+                 "extra registered model": 1, "experiment marker": 1, "trace file": 1}
 
 
 def change_files(snapshot, server):
@@ -94,6 +112,8 @@ def change_files(snapshot, server):
     first = server.artifacts / proxied(models["without a run"]["info"]["artifact_uri"])
     (first / "MLmodel").write_text((first / "MLmodel").read_text().replace("model_id: m-", "model_id: n-"))
     (first / "code" / "weights wit.bin").write_bytes(b"x")
+    trace = next(t for i, t in snapshot.traces.items() if i.startswith("tr-custom"))
+    (server.artifacts / proxied(trace["tags"]["mlflow.artifactLocation"]) / "attachments" / "a é.bin").write_bytes(b"x")
 
 
 def make_objects(snapshot, server):

@@ -26,7 +26,7 @@ constexpr std::string_view usage = R"(fake_server [options]: an MLflow server fo
   --port N               0 (the default): a free one
   --experiments N --runs N --metrics N --points N --params N --tags N --files N --file-size N
                          runs computed on demand: in all, the rest per run (points: per metric)
-  --traces N             what traces/search finds in experiment 0
+  --traces N --spans N   traces of that many spans in experiment 0, computed on demand
   --seed N               of generated values and of the faults
   --fault KIND=P         probability of a fault; may be repeated
   --fault-at N=KIND      the fault of request number N (from 1); may be repeated
@@ -72,6 +72,8 @@ mlferry::test::FakeOptions parse(int argc, char** argv) {
       {"--tags", &generated.tags},
       {"--files", &generated.files},
       {"--file-size", &generated.file_size},
+      {"--traces", &generated.traces},
+      {"--spans", &generated.trace_spans},
   };
   std::map<std::string, bool*> const switches = {
       {"--no-graphql", &faults.no_graphql},
@@ -86,7 +88,6 @@ mlferry::test::FakeOptions parse(int argc, char** argv) {
          if (port > 65535) throw std::invalid_argument(option + ": too large");
          options.port = static_cast<std::uint16_t>(port);
        }},
-      {"--traces", [&](auto& option, auto& text) { options.traces = number(option, text); }},
       {"--seed", [&](auto& option, auto& text) { generated.seed = faults.seed = number(option, text); }},
       {"--fault",
        [&](auto& option, auto& text) {

@@ -35,7 +35,7 @@ struct FakeMlflow::Impl {
       : context(io),
         options(std::move(given)),
         state(options.generated),
-        router(state, options.faults, options.traces),
+        router(state, options.faults),
         dice(options.faults.seed),
         acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), options.port)),
         port(acceptor.local_endpoint().port()) {}
@@ -110,6 +110,9 @@ Counts FakeMlflow::Impl::counts() const {
       ++(version.deleted ? counts.deleted_model_versions : counts.model_versions);
     }
   }
+  counts.traces = generated.traces + state.traces.size();
+  counts.spans = generated.traces * generated.trace_spans;
+  for (const auto& [id, trace] : state.traces) counts.spans += trace.spans.size();
   for (const auto& [path, bytes] : state.files) {
     ++counts.files;
     counts.file_bytes += bytes.size();
@@ -133,6 +136,8 @@ boost::json::object FakeMlflow::Impl::statistics() const {
           {"model_versions", c.model_versions},
           {"deleted_model_versions", c.deleted_model_versions},
           {"aliases", c.aliases},
+          {"traces", c.traces},
+          {"spans", c.spans},
           {"files", c.files},
           {"file_bytes", c.file_bytes},
           {"unparsable_bodies", c.unparsable_bodies},

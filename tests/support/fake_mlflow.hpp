@@ -1,8 +1,8 @@
 #pragma once
 // An MLflow 3.17 tracking server inside the test process, with faults on demand. It answers what a transfer
 // asks (experiments, runs, histories, logged models, registry, artifacts) as the real server does, errors
-// included, and 404 HTML to everything else; authentication, workspaces and traces that can be read are not
-// in it.
+// included, and 404 HTML to everything else; authentication and workspaces are not in it, nor traces whose
+// spans are in artifacts.
 
 #include <cstdint>
 #include <memory>
@@ -25,7 +25,6 @@ struct FakeOptions {
   Generated generated;
   bool keep_log = true;     // off for scale tests: only the numbers are kept
   bool keep_bodies = true;  // in the log
-  std::size_t traces = 0;   // what traces/search finds in experiment 0: for counting only
 };
 
 struct LoggedRequest {
@@ -56,6 +55,8 @@ struct Counts {
   std::uint64_t model_versions = 0;
   std::uint64_t deleted_model_versions = 0;
   std::uint64_t aliases = 0;
+  std::uint64_t traces = 0;  // generated ones included
+  std::uint64_t spans = 0;
   std::uint64_t files = 0;
   std::uint64_t file_bytes = 0;
   // Bodies that were not JSON, answered as the real server does: as if they were empty. A client that sends

@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 
 #include "protocol/mlflow/json.hpp"
+#include "support/fake_traces.hpp"
 
 namespace mlferry::test::fake {
 namespace {
@@ -83,7 +84,7 @@ HttpResponse Router::route_mlflow(const HttpRequest& request, Call& call, std::s
 
 // The few calls of 3.0 that a transfer of today asks: what the server is, and how much of the newer kinds it
 // holds.
-HttpResponse Router::route_version_3(const HttpRequest& request, std::string_view rest) {
+HttpResponse Router::route_version_3(const HttpRequest& request, Call& call, std::string_view rest) {
   if (request.method == "GET" && rest == "server-info" && !faults_.lacks_something()) {
     return answer({{"store_type", "SqlStore"},
                    {"workspaces_enabled", false},
@@ -91,18 +92,12 @@ HttpResponse Router::route_version_3(const HttpRequest& request, std::string_vie
                    {"multipart_uploads_enabled", false},
                    {"multipart_downloads_enabled", false}});
   }
-  if (request.method == "POST" && rest == "traces/search") {
-    json::array traces;
-    for (std::size_t i = 0; i < traces_; ++i) {
-      std::string const number = std::to_string(i);
-      traces.push_back(json::object{{"trace_id", "tr-" + std::string(32 - number.size(), '0') + number},
-                                    {"state", "OK"},
-                                    {"request_time", "2026-01-01T00:00:00.000Z"}});
-    }
-    json::object out;
-    if (!traces.empty()) out["traces"] = std::move(traces);
-    return answer(out);
-  }
+  bool const post = request.method == "POST";
+  if (post && rest == "traces/search") return search_traces(call);
+  if (post && rest == "traces") return put_trace(call);
+  if (post && fits("traces/*/assessments", rest, call.id)) return put_assessment(call);
+  if (request.method == "GET" && rest == "get-trace-artifact") return get_trace_artifact(call);
+  if (request.method == "GET" && fits("traces/*", rest, call.id)) return get_trace(call);
   if (request.method == "POST" && rest == "datasets/search") return answer({});
   if (request.method == "GET" && rest == "scorers/list") return answer({});
   return not_found();
@@ -117,6 +112,7 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
   if (path == "/graphql" && !faults_.no_graphql) {
     return request.method == "POST" ? graphql(call) : html_answer(405, "Method Not Allowed");
   }
+  if (path == "/v1/traces" && request.method == "POST") return put_spans(call);
   if (path == "/get-artifact" && get) return get_run_artifact(call);
 
   bool const ajax = take_prefix(path, "/ajax-api/");
@@ -130,11 +126,16 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
       if (request.method == "DELETE") return proxied_delete(call);
       return html_answer(405, "Method Not Allowed");
     }
-    if (path == "mlflow/webhooks" && get) return answer({});
+    if (path == "mlflow/traces/link-to-run" && request.method == "POST") return link_traces_to_run(call);
+    if (path == "mlflow/traces/link-prompts" && request.method == "POST") return link_prompts_to_trace(call);
+    if (path == "mlflow/webhooks" && get) {
+      json::array webhooks(faults_.webhooks, json::object{{"name", "hook"}});
+      return answer(webhooks.empty() ? json::object{} : json::object{{"webhooks", std::move(webhooks)}});
+    }
     if (take_prefix(path, "mlflow/")) return route_mlflow(request, call, path, ajax);
     return not_found();
   }
-  if (take_prefix(path, "3.0/mlflow/")) return route_version_3(request, path);
+  if (take_prefix(path, "3.0/mlflow/")) return route_version_3(request, call, path);
   return not_found();
 }
 

@@ -10,20 +10,18 @@ namespace mlferry::test::fake {
 class Router {
  public:
   // All must outlive it.
-  Router(State& state, const Faults& faults, std::size_t traces)
-      : state_(state), faults_(faults), traces_(traces) {}
+  Router(State& state, const Faults& faults) : state_(state), faults_(faults) {}
 
   HttpResponse carry_out(const HttpRequest& request, bool repeat_row);
 
  private:
   HttpResponse route(const HttpRequest& request, Call& call);
   HttpResponse route_mlflow(const HttpRequest& request, Call& call, std::string_view rest, bool ajax);
-  HttpResponse route_version_3(const HttpRequest& request, std::string_view rest);
+  HttpResponse route_version_3(const HttpRequest& request, Call& call, std::string_view rest);
   bool lacks(std::string_view path) const;
 
   State& state_;
   const Faults& faults_;
-  std::size_t traces_;
 };
 
 // Would it change the server?

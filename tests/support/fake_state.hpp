@@ -29,6 +29,8 @@ struct Generated {
   std::uint64_t tags = 0;         // per run: t0, t1 ...
   std::uint64_t files = 0;        // per run: file-0.bin ...
   std::uint64_t file_size = 0;
+  std::uint64_t traces = 0;  // in experiment 0
+  std::uint64_t trace_spans = 2;
 };
 
 }  // namespace mlferry::test
@@ -146,6 +148,14 @@ struct RegisteredModel {
   std::vector<ModelVersion> versions;  // versions[i].number == i + 1, deleted ones included
 };
 
+struct Trace {
+  std::string experiment_id;
+  json::object info;
+  json::array spans;  // as get-trace-artifact gives them
+  std::set<std::string> runs;
+  std::set<std::string> prompts;  // "name/version"
+};
+
 class State {
  public:
   explicit State(Generated generated);
@@ -184,6 +194,7 @@ class State {
   std::map<std::string, LoggedModel> logged_models;
   std::vector<std::string> logged_model_order;  // by creation
   std::map<std::string, RegisteredModel> registered_models;
+  std::map<std::string, Trace> traces;  // by id; without generated ones
   std::map<std::string, std::string> files;  // path below the root of the proxied store -> bytes
   // Value of the tag mlferry.source.id -> runs, because importers look runs up by it, one by one.
   std::multimap<std::string, std::string> runs_by_source;

@@ -22,6 +22,10 @@ template <>
 constexpr Kind kind_of<LoggedModelRecord>() {
   return Kind::logged_model;
 }
+template <>
+constexpr Kind kind_of<TraceRecord>() {
+  return Kind::trace;
+}
 
 }  // namespace
 
@@ -74,12 +78,17 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
   explicit ModelPages(ArchiveSource& source) : source_(source) {}
 
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
-    if (done_) co_return std::nullopt;
-    auto page = co_await source_.snapshot_->objects(std::string(kind_name(Kind::registered_model)),
-                                                    std::nullopt, after_, models_a_page);
-    after_ = page.next;
-    done_ = page.next == 0 || page.objects.empty();
-    if (page.objects.empty()) co_return std::nullopt;
+    archive::SnapshotReader::ObjectPage page;
+    while (page.objects.empty()) {
+      if (kind_ == kinds_.size()) co_return std::nullopt;
+      page = co_await source_.snapshot_->objects(std::string(kind_name(kinds_[kind_])), std::nullopt, after_,
+                                                 models_a_page);
+      after_ = page.next;
+      if (after_ == 0 || page.objects.empty()) {
+        ++kind_;
+        after_ = 0;
+      }
+    }
     std::vector<RegisteredModelRecord> records;
     for (auto& object : page.objects) {
       auto& record = records.emplace_back();
@@ -87,7 +96,7 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
       record.fingerprint = object.row.fingerprint;
       std::int64_t after = 0;
       do {
-        auto versions = co_await source_.snapshot_->objects(std::string(kind_name(Kind::model_version)),
+        auto versions = co_await source_.snapshot_->objects(std::string(kind_name(record.version_kind())),
                                                             object.row.id, after, objects_a_page);
         after = versions.next;
         for (auto& version : versions.objects) {
@@ -101,9 +110,11 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
   }
 
  private:
+  static constexpr std::array kinds_{Kind::registered_model, Kind::prompt};
+
   ArchiveSource& source_;
+  std::size_t kind_ = 0;  // of kinds_, which is being read
   std::int64_t after_ = 0;
-  bool done_ = false;
 };
 
 ArchiveSource::ArchiveSource(const Context& context, archive::Archive& archive, std::string place,
@@ -146,6 +157,10 @@ std::unique_ptr<Pages<RunRecord>> ArchiveSource::runs(std::string experiment_id,
 std::unique_ptr<Pages<LoggedModelRecord>> ArchiveSource::logged_models(std::string experiment_id,
                                                                        Known& known) {
   return std::make_unique<ObjectPages<LoggedModelRecord>>(*this, std::move(experiment_id), &known);
+}
+
+std::unique_ptr<Pages<TraceRecord>> ArchiveSource::traces(std::string experiment_id, Known& known) {
+  return std::make_unique<ObjectPages<TraceRecord>>(*this, std::move(experiment_id), &known);
 }
 
 std::unique_ptr<Pages<RegisteredModelRecord>> ArchiveSource::registered_models(Known&) {

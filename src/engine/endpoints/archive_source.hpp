@@ -20,6 +20,7 @@ class ArchiveSource final : public Source {
   std::unique_ptr<Pages<RunRecord>> runs(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) override;
+  std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) override;
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) override;
 
  private:

@@ -201,23 +201,34 @@ async::Task<> ArchiveTarget::put_links() {
 
 async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, bool) {
   std::string const name(record.model.name());
-  context_.report.found(Kind::model_version, record.versions.size());
+  context_.report.found(record.version_kind(), record.versions.size());
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   for (auto const& item : record.versions) {
     auto const number = item.version.number();
     auto row =
-        row_of(Kind::model_version, name + "/" + std::to_string(number), name, name, false, item.fingerprint);
+        row_of(record.version_kind(), name + "/" + std::to_string(number), name, name, false, item.fingerprint);
     row.status = item.version.status();
     row.time = mlflow::get_int(item.version.doc, "creation_timestamp");
     auto const outcome = co_await put_object(std::move(row), to_archive(item));
     if (outcome == Outcome::unchanged) {
-      context_.report.unchanged(Kind::model_version);
+      context_.report.unchanged(record.version_kind());
     } else {
-      context_.report.copied(Kind::model_version, outcome == Outcome::created);
+      context_.report.copied(record.version_kind(), outcome == Outcome::created);
     }
   }
-  auto row = row_of(Kind::registered_model, name, "", name, false, record.fingerprint);
+  auto row = row_of(record.kind(), name, "", name, false, record.fingerprint);
   row.time = mlflow::get_int(record.model.doc, "creation_timestamp");
+  co_return co_await put_object(std::move(row), to_archive(record));
+}
+
+async::Task<Outcome> ArchiveTarget::put_trace(TraceRecord record, Source& source) {
+  std::string const id(record.trace.id());
+  std::string const name(record.trace.tag("mlflow.traceName"));
+  if (record.unchanged) co_return co_await keep(Kind::trace, id, name, record);
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  bool const complete = co_await put_files(owner_of(record), record, name, source);
+  auto row = row_of(Kind::trace, id, record.trace.experiment_id(), name, false, complete ? record.fingerprint : "");
+  row.status = record.trace.state();
   co_return co_await put_object(std::move(row), to_archive(record));
 }
 

@@ -216,6 +216,28 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client,
   for (auto& run : runs) sort_files(run);
 }
 
+async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
+                               const mlflow::Capabilities& capabilities, bool local_artifacts, bool attachments,
+                               TraceRecord& record) {
+  std::string const uri(record.trace.artifact_uri());
+  bool const in_database = record.trace.spans_in_database();
+  if (in_database && !attachments) co_return;
+  auto const root = proxied_path(uri);
+  auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
+  std::optional<std::string> failure;
+  if (folder) {
+    co_await list_local_files(context.pool, *folder, record);
+  } else if (root && !root->empty()) {
+    failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, record));
+  } else if (attachments) {
+    failure = "its attachments (" + uri + ") are not behind the server's proxy";
+  } else if (!uri.empty()) {
+    record.files.push_back({trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
+  }
+  if (failure) take_failure(record, "", *failure);
+  sort_files(record);
+}
+
 async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record) {

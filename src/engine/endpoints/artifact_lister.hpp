@@ -37,6 +37,12 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record);
 
+// The same for a trace: of one whose spans are in an artifact all files, of another its attachments when there
+// are any. `attachments`: its spans refer to some.
+async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
+                               const mlflow::Capabilities& capabilities, bool local_artifacts, bool attachments,
+                               TraceRecord& record);
+
 // "mlflow-artifacts:/a/b" and "mlflow-artifacts://host/a/b" -> "a/b"; nullopt for other schemes.
 std::optional<std::string> proxied_path(std::string_view artifact_uri);
 

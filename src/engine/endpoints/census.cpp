@@ -21,10 +21,6 @@ struct Listing {
 };
 
 constexpr Listing listings[] = {
-    {"prompts", Method::get,
-     "/api/2.0/mlflow/registered-models/"
-     "search?max_results=1000&filter=tags.%60mlflow.prompt.is_prompt%60%20%3D%20%27true%27",
-     "", "registered_models"},
     {"evaluation datasets", Method::post, "/api/3.0/mlflow/datasets/search", R"({"max_results":1000})",
      "datasets"},
     {"scorers", Method::get, "/api/3.0/mlflow/scorers/list", "", "scorers"},
@@ -78,55 +74,16 @@ async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Met
   co_return n;
 }
 
-std::string id_list(const std::vector<std::string>& ids, std::size_t from, std::size_t to) {
-  std::string text = "[";
-  for (std::size_t i = from; i < to; ++i) {
-    if (i != from) text += ',';
-    mlflow::append_json_string(text, ids[i]);
-  }
-  return text + "]";
-}
-
-// The server counts by itself from 3.9 on; before that every page has to be read.
-async::Task<std::optional<std::int64_t>> count_traces(mlflow::Client& client, std::vector<std::string> ids) {
+// Traces of the form of MLflow 2.14 to 3.1: every page has to be read.
+async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client, std::vector<std::string> ids) {
   std::int64_t total = 0;
-  bool counts_itself = true;
   for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
     auto const end = std::min(ids.size(), i + experiments_a_question);
-    if (counts_itself) {
-      auto const body =
-          R"({"experiment_ids":)" + id_list(ids, i, end) +
-          R"(,"view_type":"TRACES","metric_name":"trace_count","aggregations":[{"aggregation_type":"COUNT"}]})";
-      auto const answer = co_await client.call(Method::post, "/api/3.0/mlflow/traces/metrics", body,
-                                               http::RequestClass::search);
-      if (answer) {
-        auto const* points = mlflow::get_array(*answer, "data_points");
-        for (auto const& point : points == nullptr ? mlflow::json::array{} : *points) {
-          auto const* object = point.if_object();
-          auto const* values = object == nullptr ? nullptr : mlflow::get_object(*object, "values");
-          if (values != nullptr)
-            total += static_cast<std::int64_t>(mlflow::get_double(*values, "COUNT").value_or(0));
-        }
-        continue;
-      }
-      counts_itself = false;
-    }
-    std::string locations;
-    for (std::size_t k = i; k < end; ++k) {
-      if (k != i) locations += ',';
-      locations += R"({"type":"MLFLOW_EXPERIMENT","mlflow_experiment":{"experiment_id":)";
-      mlflow::append_json_string(locations, ids[k]);
-      locations += "}}";
-    }
-    auto v3 = co_await count_pages(client, Method::post, "/api/3.0/mlflow/traces/search",
-                                   R"({"max_results":500,"locations":[)" + locations + "]}", "traces");
-    if (!v3) {
-      std::string query = "/api/2.0/mlflow/traces?max_results=100";
-      for (std::size_t k = i; k < end; ++k) query += "&experiment_ids=" + http::percent_encode(ids[k]);
-      v3 = co_await count_pages(client, Method::get, query, "", "traces");
-    }
-    if (!v3) co_return std::nullopt;
-    total += *v3;
+    std::string query = "/api/2.0/mlflow/traces?max_results=100";
+    for (std::size_t k = i; k < end; ++k) query += "&experiment_ids=" + http::percent_encode(ids[k]);
+    auto const n = co_await count_pages(client, Method::get, query, "", "traces");
+    if (!n) co_return std::nullopt;
+    total += *n;
   }
   co_return total;
 }
@@ -172,9 +129,11 @@ async::Task<Census> count_uncopied(mlflow::Client& client, const mlflow::Capabil
         into(count_pages(client, listing.method, listing.target, listing.body, listing.items), n));
     add(listing.label, failure, n);
   }
-  std::optional<std::int64_t> traces;
-  auto const traces_failure = co_await attempt(into(count_traces(client, experiment_ids), traces));
-  add("traces", traces_failure, traces);
+  if (!capabilities.traces_v3) {
+    std::optional<std::int64_t> traces;
+    auto const failure = co_await attempt(into(count_old_traces(client, experiment_ids), traces));
+    add("traces", failure, traces);
+  }
   std::optional<std::int64_t> queues;
   auto const queues_failure = co_await attempt(into(count_review_queues(client, experiment_ids), queues));
   add("review queues", queues_failure, queues);

@@ -12,6 +12,8 @@ namespace {
 
 constexpr int logged_models_a_page = 200;
 constexpr int models_a_page = 100;
+// Prompts are in the listing only when they are asked for, models only when they are not (mlflow-rest 6.4).
+constexpr const char* prompt_filter = "tags.`mlflow.prompt.is_prompt` = 'true'";
 
 class LoggedModelPages final : public Pages<LoggedModelRecord> {
  public:
@@ -111,15 +113,17 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
   std::string token_;
 };
 
+// Models first, then prompts. A server before 2.21 gives its prompts in both walks.
 class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
  public:
   explicit RegisteredModelPages(ServerSource& source) : source_(source) {}
 
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
-    while (!done_) {
-      auto page = co_await source_.client().search_registered_models("", models_a_page, token_);
-      token_ = page.next_token;
-      done_ = token_.empty() || page.items.empty();
+    while (state_ != State::done) {
+      auto page = co_await source_.client().search_registered_models(
+          state_ == State::models ? "" : prompt_filter, models_a_page, token_);
+      token_ = page.items.empty() ? std::string() : page.next_token;
+      if (token_.empty()) state_ = state_ == State::models ? State::prompts : State::done;
       std::vector<RegisteredModelRecord> records;
       for (auto& model : page.items) {
         if (!seen_.insert(std::string(model.name())).second) continue;
@@ -136,6 +140,8 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
   }
 
  private:
+  enum class State { models, prompts, done };
+
   async::Task<> complete(RegisteredModelRecord& record) {
     auto const failure = co_await attempt(read_versions(record));
     if (failure) record.read_error = "versions: " + *failure;
@@ -151,8 +157,8 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
   }
 
   ServerSource& source_;
+  State state_ = State::models;
   std::string token_;
-  bool done_ = false;
   std::unordered_set<std::string> seen_;
 };
 

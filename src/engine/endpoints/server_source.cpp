@@ -50,7 +50,10 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
 }  // namespace
 
 ServerSource::ServerSource(const Context& context, mlflow::Client& client, ServerSourceOptions options)
-    : context_(context), client_(client), options_(std::move(options)) {}
+    : context_(context),
+      client_(client),
+      options_(std::move(options)),
+      trace_links_turn_(context.executor, 1) {}
 
 async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
   std::vector<std::string> ids;
@@ -64,6 +67,44 @@ async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
 async::Task<> ServerSource::look_for_logged_models(std::vector<std::string> experiment_ids) {
   auto const page = co_await client_.search_logged_models(std::move(experiment_ids), "", 1, "");
   has_logged_models_ = !page.items.empty();
+}
+
+// Halves what has some, down to single experiments: most servers have traces in few.
+async::Task<> ServerSource::look_for_traces(std::vector<std::string> experiment_ids) {
+  auto const page = co_await client_.search_traces(experiment_ids, "", 1, "");
+  if (page.items.empty()) co_return;
+  if (experiment_ids.size() == 1) {
+    traced_.insert(experiment_ids.front());
+    co_return;
+  }
+  auto const middle = experiment_ids.begin() + static_cast<std::ptrdiff_t>(experiment_ids.size() / 2);
+  co_await look_for_traces({experiment_ids.begin(), middle});
+  co_await look_for_traces({middle, experiment_ids.end()});
+}
+
+async::Task<std::vector<std::pair<std::string, std::string>>> ServerSource::prompt_versions() {
+  std::vector<std::pair<std::string, std::string>> found;
+  auto pages = make_registered_model_pages(*this);
+  while (auto page = co_await pages->next()) {
+    for (auto const& record : *page) {
+      if (record.kind() != Kind::prompt) continue;
+      for (auto const& version : record.versions) {
+        found.emplace_back(record.model.name(), std::to_string(version.version.number()));
+      }
+    }
+  }
+  co_return found;
+}
+
+async::Task<const TraceLinks*> ServerSource::trace_links() {
+  auto const turn = co_await trace_links_turn_.acquire();
+  if (!trace_links_) {
+    auto experiments = co_await all_experiment_ids();
+    auto prompts = co_await prompt_versions();
+    trace_links_ = co_await read_trace_links(context_, client_, std::move(experiments),
+                                             {traced_.begin(), traced_.end()}, std::move(prompts));
+  }
+  co_return &*trace_links_;
 }
 
 async::Task<SourceInfo> ServerSource::open() {
@@ -82,6 +123,13 @@ async::Task<SourceInfo> ServerSource::open() {
       auto const failure = co_await attempt(look_for_logged_models(std::move(part)));
       if (failure) has_logged_models_ = true;
     }
+  }
+  for (std::size_t i = 0; capabilities_.traces_v3 && i < ids.size(); i += experiments_a_question) {
+    std::vector<std::string> part(
+        ids.begin() + static_cast<std::ptrdiff_t>(i),
+        ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), i + experiments_a_question)));
+    auto const failure = co_await attempt(look_for_traces(part));
+    if (failure) traced_.insert(part.begin(), part.end());
   }
   if (options_.census) {
     auto census = co_await count_uncopied(client_, capabilities_, ids);
@@ -113,6 +161,10 @@ std::unique_ptr<Pages<LoggedModelRecord>> ServerSource::logged_models(std::strin
   return make_logged_model_pages(*this, std::move(experiment_id), known);
 }
 
+std::unique_ptr<Pages<TraceRecord>> ServerSource::traces(std::string experiment_id, Known& known) {
+  return make_trace_pages(*this, std::move(experiment_id), known);
+}
+
 std::unique_ptr<Pages<RegisteredModelRecord>> ServerSource::registered_models(Known&) {
   return make_registered_model_pages(*this);
 }
@@ -137,6 +189,8 @@ async::Task<std::unique_ptr<async::ByteReader>> ServerSource::open_file(FileOwne
     if (try_run_path) download = co_await client_.open_run_artifact(owner.id, file.path);
   } else if (owner.kind == Kind::run) {
     download = co_await client_.open_run_artifact(owner.id, file.path);
+  } else if (owner.kind == Kind::trace) {
+    download = co_await client_.open_trace_data(owner.id);
   } else {
     download = co_await client_.open_logged_model_artifact(owner.id, file.path);
   }

@@ -8,6 +8,7 @@
 
 #include "engine/context.hpp"
 #include "engine/endpoints/source.hpp"
+#include "engine/endpoints/trace_links.hpp"
 #include "protocol/mlflow/client.hpp"
 
 namespace mlferry::engine {
@@ -27,6 +28,7 @@ class ServerSource final : public Source {
   std::unique_ptr<Pages<RunRecord>> runs(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) override;
+  std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) override;
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) override;
 
   // Shared by the pages below.
@@ -35,6 +37,12 @@ class ServerSource final : public Source {
   const mlflow::Capabilities& capabilities() const { return capabilities_; }
   const ServerSourceOptions& options() const { return options_; }
   bool has_logged_models() const { return has_logged_models_; }
+  // False only when the experiment certainly has none.
+  bool may_have_traces(const std::string& experiment_id) const {
+    return traced_.contains(experiment_id);
+  }
+  // Read once, by the first who asks.
+  async::Task<const TraceLinks*> trace_links();
   // Logged models that runs name; the deleted ones among them are found in no listing.
   std::set<std::string>& named_models(const std::string& experiment_id) {
     return named_models_[experiment_id];
@@ -46,12 +54,17 @@ class ServerSource final : public Source {
  private:
   async::Task<std::vector<std::string>> all_experiment_ids();
   async::Task<> look_for_logged_models(std::vector<std::string> experiment_ids);
+  async::Task<std::vector<std::pair<std::string, std::string>>> prompt_versions();
+  async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
 
   const Context& context_;
   mlflow::Client& client_;
   ServerSourceOptions options_;
   mlflow::Capabilities capabilities_;
   bool has_logged_models_ = false;
+  std::unordered_set<std::string> traced_;  // experiments that may have traces
+  async::Semaphore trace_links_turn_;
+  std::optional<TraceLinks> trace_links_;
   std::map<std::string, std::set<std::string>> named_models_;
   std::set<std::string> listed_models_;
   std::map<std::string, std::string> locations_;

@@ -41,6 +41,7 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
     context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +
                                     " protects this destination from second copies");
   }
+  co_await look_for_traces();
   ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
 }
 
@@ -190,6 +191,7 @@ async::Task<> ServerTarget::see_copies(Container& container) {
     if (capabilities_.logged_models) co_await add_model_inputs(std::move(unknown_runs), named);
     token = page.items.empty() ? std::string() : page.next_token;
   } while (!token.empty());
+  co_await see_traces(container);
   if (!capabilities_.logged_models) co_return;
   do {
     auto page = co_await client_.search_logged_models({container.id}, filter, copies_a_page, token);

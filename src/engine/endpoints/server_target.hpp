@@ -41,6 +41,7 @@ class ServerTarget final : public Target {
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
   async::Task<> put_links() override;
   async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) override;
+  async::Task<Outcome> put_trace(TraceRecord record, Source& source) override;
   async::Task<> finish(Report& report) override;
   std::string describe() const override;
 
@@ -78,6 +79,7 @@ class ServerTarget final : public Target {
   async::Task<> put_file(FileOwner owner, Place place, FileEntry file, Source& source, bool& settled);
   async::Task<> put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name,
                                    Source& source, async::Permit slot, bool owner_is_new, bool& all_there);
+  async::Task<> put_text(Place place, std::string path, std::string text);
   void report_unchanged_files(const RecordBase& record, Kind kind, std::string_view id,
                               std::string_view name);
   void report_gaps(const RecordBase& record, std::string_view id, std::string_view name);
@@ -104,6 +106,20 @@ class ServerTarget final : public Target {
   async::Task<std::optional<LedgerEntry>> find_deleted_copy(std::string source_id, std::string container);
   async::Task<> put_model_metrics(const LoggedModelRecord& record, std::string model_id);
 
+  // server_target_traces.cpp
+  async::Task<> see_traces(Container& container);
+  async::Task<> look_for_traces();
+  async::Task<> refuse_foreign_trace(std::string id, const Container& container);
+  async::Task<std::string> copied_run(std::string source_run, std::string_view trace_id, const char* what,
+                                      bool& settled);
+  async::Task<> map_assessments(json::object& info, std::string_view trace_id, std::vector<json::object>& later,
+                                bool& settled);
+  async::Task<json::object> map_trace(const TraceRecord& record, const Container& container,
+                                      std::vector<json::object>& later, bool& settled);
+  async::Task<bool> put_trace_files(const TraceRecord& record, Place place, std::string name, Source& source,
+                                    bool as_spans, bool is_new);
+  async::Task<> put_trace_links(const TraceRecord& record, bool& settled);
+
   // server_target_registry.cpp
   struct MappedVersion {
     mlflow::Client::NewModelVersion version;
@@ -113,8 +129,10 @@ class ServerTarget final : public Target {
   async::Task<bool> must_wait(const RegisteredModelRecord& record);
   async::Task<MappedVersion> map_version(const mlflow::ModelVersion& version);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
-  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
-                                    bool& changed);
+  async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
+  async::Task<MappedVersion> map_prompt_version(const mlflow::ModelVersion& version);
+  async::Task<> put_version_details(const mlflow::ModelVersion& wanted,
+                                    const mlflow::ModelVersion* existing, bool& changed);
   async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
                              bool& changed);
   async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
@@ -129,6 +147,7 @@ class ServerTarget final : public Target {
   mlflow::Capabilities capabilities_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
+  bool has_traces_ = false;  // the destination had some before this job
 };
 
 }  // namespace mlferry::engine

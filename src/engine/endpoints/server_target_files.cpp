@@ -30,6 +30,11 @@ async::OpenReader opener_of(std::string text) {
   return [shared] { return open_text(shared); };
 }
 
+std::string unwritable(const std::string& uri) {
+  return "the destination keeps artifacts in " + uri +
+         ", which mlferry cannot write to yet: it needs a server that proxies artifacts (mlflow-artifacts:)";
+}
+
 std::string artifact_id(const FileOwner& owner, const std::string& path) {
   return owner.id + ":" + path;
 }
@@ -95,15 +100,27 @@ async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, Fil
   context_.report.add_bytes(file.size.value_or(0));
 }
 
+async::Task<> ServerTarget::put_text(Place place, std::string path, std::string text) {
+  auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
+  auto const root = proxied_path(place.uri);
+  if (!folder && !root) throw std::runtime_error(unwritable(place.uri));
+  auto const size = text.size();
+  auto const open = opener_of(std::move(text));
+  if (folder) {
+    auto reader = co_await open();
+    co_await write_local_file(context_.pool, *folder, path, *reader);
+  } else {
+    co_await client_.put_proxied(*root + "/" + path, open, size);
+  }
+}
+
 // `settled`: whether all ids in it name what they will always name.
 async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry file, Source& source,
                                      bool& settled) {
   auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
   auto const root = proxied_path(place.uri);
   if (!folder && !root) {
-    throw std::runtime_error(
-        "the destination keeps artifacts in " + place.uri +
-        ", which mlferry cannot write to yet: it needs a server that proxies artifacts (mlflow-artifacts:)");
+    throw std::runtime_error(unwritable(place.uri));
   }
   if (root && capabilities_.decodes_paths_twice) {
     auto const reason = mlflow::unservable_reason(file.path);

@@ -16,6 +16,11 @@ namespace {
 
 constexpr int create_attempts = 5;
 constexpr std::string_view no_stage = "None";
+// The only source besides "prompt-template" that a server takes for a prompt (mlflow-rest 6.4).
+constexpr const char* prompt_source = "dummy-source";
+constexpr const char* placeholder_tag = "mlferry.placeholder";
+constexpr std::string_view prompt_experiments_tag = "_mlflow_experiment_ids";
+constexpr std::string_view prompt_runs_tag = "mlflow.prompt.associatedRunIds";
 
 std::string version_id(std::string_view name, std::int64_t number) {
   return std::string(name) + "/" + std::to_string(number);
@@ -27,6 +32,17 @@ class WrongNumber : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// "," between parts; empty ones are left out.
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    auto const end = std::min(text.find(','), text.size());
+    if (end > 0) parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
 bool is_bucket(std::string_view source) {
   auto const colon = source.find(':');
   if (colon == std::string_view::npos) return false;
@@ -35,6 +51,64 @@ bool is_bucket(std::string_view source) {
 }
 
 }  // namespace
+
+// A version that only takes a number, and is deleted at the end. Its tags outlive it (mlflow-rest 6.3): it has
+// none but those that a prompt demands.
+static mlflow::Client::NewModelVersion placeholder_of(const std::string& name, bool prompt) {
+  mlflow::Client::NewModelVersion version;
+  version.name = name;
+  version.source = prompt ? prompt_source : placeholder_source;
+  if (prompt) version.tags = {{std::string(mlflow::prompt_tag), "true"}, {placeholder_tag, "true"}};
+  return version;
+}
+
+static bool is_placeholder(const mlflow::ModelVersion& version) {
+  auto const tags = version.tags();
+  return version.source() == placeholder_source || mlflow::find_value(tags, placeholder_tag) != nullptr;
+}
+
+// Tags of a prompt or its version: two of them list experiments and runs by id.
+async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id) {
+  tags = without_markers(std::move(tags));
+  for (auto& tag : tags) {
+    if (tag.key == prompt_experiments_tag) {
+      std::string mapped, left_out;
+      for (auto const& experiment : split_list(tag.value)) {
+        auto const found = containers_.find(experiment);
+        // An experiment that is gone from the source, or was not copied: its old id would name another one.
+        if (found == containers_.end()) {
+          left_out += " " + experiment;
+        } else {
+          mapped += "," + found->second.id;
+        }
+      }
+      if (!left_out.empty()) {
+        context_.report.loss(kind, id, "", "its links to experiments that were not copied are left out:" + left_out);
+      }
+      tag.value = mapped.empty() ? "" : mapped + ",";
+    } else if (tag.key == prompt_runs_tag) {
+      tag.value = replace_all(tag.value, co_await replacements_for(tag.value, nullptr));
+    }
+  }
+  co_return tags;
+}
+
+async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(const mlflow::ModelVersion& version) {
+  MappedVersion mapped;
+  auto& out = mapped.version;
+  out.name = version.name();
+  out.description = version.description();
+  out.source = version.source();
+  auto const id = version_id(version.name(), version.number());
+  out.tags = co_await map_prompt_tags(version.tags(), Kind::prompt_version, id);
+  if (context_.options.marker_tags) {
+    out.tags = with_markers(std::move(out.tags), source_server_, id,
+                            {{"creation_time", field_text(version.doc, "creation_timestamp")},
+                             {"last_update_time", field_text(version.doc, "last_updated_timestamp")},
+                             {"user_id", field_text(version.doc, "user_id")}});
+  }
+  co_return mapped;
+}
 
 // Where the version's files are in the destination: the same place within the copy of its run or logged
 // model.
@@ -144,7 +218,10 @@ async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& want
   std::string const name(wanted.name());
   auto const number = wanted.number();
   if (existing != nullptr) {
-    for (auto const& tag : without_markers(wanted.tags())) {
+    auto const wanted_tags =
+        wanted.is_prompt() ? co_await map_prompt_tags(wanted.tags(), Kind::prompt_version, version_id(name, number))
+                           : without_markers(wanted.tags());
+    for (auto const& tag : wanted_tags) {
       auto const tags = existing->tags();
       auto const* value = mlflow::find_value(tags, tag.key);
       if (value != nullptr && *value == tag.value) continue;
@@ -170,7 +247,7 @@ async::Task<> ServerTarget::delete_placeholders(std::string name) {
   if (!model) co_return;
   auto const versions = co_await list_versions(client_, *model);
   for (auto const& version : versions) {
-    if (version.source() == placeholder_source) co_await client_.delete_model_version(name, version.number());
+    if (is_placeholder(version)) co_await client_.delete_model_version(name, version.number());
   }
 }
 
@@ -178,6 +255,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
                                          mlflow::RegisteredModel existing, bool& changed) {
   using What = VersionStep::What;
   std::string const name(record.model.name());
+  bool const prompt = record.model.is_prompt();
+  auto const kind = record.version_kind();
   std::map<std::int64_t, const mlflow::ModelVersion*> source;
   std::vector<std::int64_t> wanted;
   for (auto const& item : record.versions) {
@@ -192,13 +271,13 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     there[version.number()] = &version;
     auto const id = version_id(name, version.number());
     auto holder = Holder::foreign;
-    if (version.source() == placeholder_source) {
+    if (is_placeholder(version)) {
       holder = Holder::placeholder;
       placeholders = true;
     } else if (marked_source(version.tags(), source_server_) == id) {
       holder = Holder::ours;
     } else {
-      auto const entry = co_await ledger_->find({Kind::model_version, id, name});
+      auto const entry = co_await ledger_->find({kind, id, name});
       if (entry && entry->done) holder = Holder::ours;
     }
     present[version.number()] = holder;
@@ -208,10 +287,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     auto const id = version_id(name, step.number);
     if (step.what == What::placeholder) {
       if (context_.options.dry_run || !blocked.empty()) continue;
-      mlflow::Client::NewModelVersion placeholder;
-      placeholder.name = name;
-      placeholder.source = placeholder_source;
-      auto const failure = co_await attempt(create_version(std::move(placeholder), step.number));
+      auto const failure = co_await attempt(create_version(placeholder_of(name, prompt), step.number));
       if (failure)
         blocked = "the gap at " + std::to_string(step.number) + " could not be filled: " + *failure;
       placeholders = true;
@@ -219,7 +295,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     }
     auto const& version = *source.at(step.number);
     if (step.what == What::conflict) {
-      context_.report.failed(Kind::model_version, id, name,
+      context_.report.failed(kind, id, name,
                              present.at(step.number) == Holder::placeholder
                                  ? "could not be created by an earlier job, and its number is used up since: "
                                    "delete the model in the destination and run again"
@@ -227,7 +303,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       continue;
     }
     if (step.what == What::lost) {
-      context_.report.failed(Kind::model_version, id, name,
+      context_.report.failed(kind, id, name,
                              "its number is used up: a version of it was deleted in the destination");
       continue;
     }
@@ -235,26 +311,27 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       bool updated = false;
       auto const failure = co_await attempt(put_version_details(version, there.at(step.number), updated));
       if (failure) {
-        context_.report.failed(Kind::model_version, id, name, *failure);
+        context_.report.failed(kind, id, name, *failure);
       } else if (updated) {
-        context_.report.copied(Kind::model_version, false);
+        context_.report.copied(kind, false);
       } else {
-        context_.report.unchanged(Kind::model_version);
+        context_.report.unchanged(kind);
       }
       changed = changed || updated;
       continue;
     }
     changed = true;
     if (context_.options.dry_run) {
-      context_.report.copied(Kind::model_version, true);
+      context_.report.copied(kind, true);
       continue;
     }
     if (!blocked.empty()) {
-      context_.report.failed(Kind::model_version, id, name,
+      context_.report.failed(kind, id, name,
                              "not tried, so that its number stays free: " + blocked);
       continue;
     }
-    auto mapped = co_await map_version(version);
+    // Each by its own tag: a prompt may have a version without it, a model one with it (mlflow-rest 6.4).
+    auto mapped = co_await (version.is_prompt() ? map_prompt_version(version) : map_version(version));
     std::string cause = mapped.failure;
     // What it needs may have failed in this job only: then its number must stay free for the next.
     if (mapped.may_come) blocked = "version " + std::to_string(step.number) + ": " + cause;
@@ -266,7 +343,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
         cause = describe_failure(std::current_exception());
         // 404: the version of another model that it refers to.
         if (error.temporary() || error.status() >= 500 ||
-            (error.not_found() && context_.report.counts(Kind::model_version).failed > 0))
+            (error.not_found() && context_.report.counts(kind).failed > 0))
           blocked = "version " + std::to_string(step.number) + ": " + cause;
       } catch (const std::exception&) {
         if (ends_the_job(std::current_exception())) throw;
@@ -277,28 +354,25 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     if (!cause.empty()) {
       // Refused for good: its number is kept, so that the later versions get theirs.
       if (blocked.empty()) {
-        mlflow::Client::NewModelVersion placeholder;
-        placeholder.name = name;
-        placeholder.source = placeholder_source;
-        auto const failure = co_await attempt(create_version(std::move(placeholder), step.number));
+        auto const failure = co_await attempt(create_version(placeholder_of(name, prompt), step.number));
         if (failure) blocked = *failure;
         placeholders = true;
       }
-      context_.report.failed(Kind::model_version, id, name, cause);
+      context_.report.failed(kind, id, name, cause);
       continue;
     }
-    co_await ledger_->put({Kind::model_version, id, name},
+    co_await ledger_->put({kind, id, name},
                           {std::to_string(step.number), true, "", true, false, ""});
     bool ignored = false;
     auto const failure = co_await attempt(put_version_details(version, nullptr, ignored));
     if (failure) {
-      context_.report.failed(Kind::model_version, id, name,
+      context_.report.failed(kind, id, name,
                              "created, but its stage could not be set: " + *failure);
     } else {
-      context_.report.copied(Kind::model_version, true);
+      context_.report.copied(kind, true);
       auto const status = version.status();
       if (!status.empty() && status != "READY") {
-        context_.report.loss(Kind::model_version, id, name,
+        context_.report.loss(kind, id, name,
                              "its status " + std::string(status) + " cannot be set: the copy is READY");
       }
     }
@@ -317,7 +391,7 @@ async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,
     if (found != now.end() && found->second == version) continue;
     if (found != now.end() && !ours) {
       context_.report.loss(
-          Kind::registered_model, name, name,
+          record.kind(), name, name,
           "alias '" + alias + "' stays at version " + found->second + " of the destination's own model");
       continue;
     }
@@ -352,29 +426,42 @@ async::Task<bool> ServerTarget::must_wait(const RegisteredModelRecord& record) {
 
 async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord record, bool last_try) {
   std::string const name(record.model.name());
+  auto const kind = record.kind();
+  auto const version_kind = record.version_kind();
   if (!last_try && record.read_error.empty() && co_await must_wait(record)) co_return Outcome::waits;
-  context_.report.found(Kind::model_version, record.versions.size());
+  context_.report.found(version_kind, record.versions.size());
   auto fail_versions = [&](const std::string& cause) {
     for (auto const& version : record.versions) {
-      context_.report.failed(Kind::model_version, version_id(name, version.version.number()), name, cause);
+      context_.report.failed(version_kind, version_id(name, version.version.number()), name, cause);
     }
   };
   if (!record.read_error.empty()) {
     fail_versions("the list of versions could not be read");
     throw std::runtime_error(record.read_error);
   }
+  if (kind == Kind::prompt && !capabilities_.prompts) {
+    fail_versions("its prompt could not be created");
+    throw std::runtime_error("the destination knows no prompts: they came with MLflow 2.21");
+  }
   auto existing = co_await client_.get_registered_model(name);
+  if (existing && existing->is_prompt() != record.model.is_prompt()) {
+    fail_versions("the destination has something else of that name");
+    throw std::runtime_error("the destination has a " + std::string(existing->is_prompt() ? "prompt" : "registered model") +
+                             " of that name: rename it there, and run again");
+  }
   bool const exists = existing.has_value();
   bool changed = false;
   bool ours = true;
   if (!exists && context_.options.dry_run) {
     for (std::size_t i = 0; i < record.versions.size(); ++i)
-      context_.report.copied(Kind::model_version, true);
+      context_.report.copied(version_kind, true);
     co_return Outcome::created;
   }
   std::optional<std::string> failure;
+  auto wanted_tags = kind == Kind::prompt ? co_await map_prompt_tags(record.model.tags(), kind, name)
+                                          : without_markers(record.model.tags());
   if (!exists) {
-    auto tags = without_markers(record.model.tags());
+    auto tags = std::move(wanted_tags);
     if (context_.options.marker_tags) {
       tags = with_markers(std::move(tags), source_server_, name,
                           {{"creation_time", field_text(record.model.doc, "creation_timestamp")},
@@ -387,7 +474,7 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
     if (failure && existing && marked_source(existing->tags(), source_server_) == name) failure.reset();
     if (!failure && !existing) failure = "created, but not found afterwards";
     if (!failure) {
-      co_await ledger_->put({Kind::registered_model, name, ""},
+      co_await ledger_->put({kind, name, ""},
                             {name, true, record.fingerprint, true, false, ""});
     }
     if (failure) {
@@ -396,10 +483,10 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
     }
   } else {
     auto const tags = existing->tags();
-    auto const entry = co_await ledger_->find({Kind::registered_model, name, ""});
+    auto const entry = co_await ledger_->find({kind, name, ""});
     ours = marked_source(tags, source_server_) == name ||
            (entry && entry->done && !context_.options.marker_tags);
-    for (auto const& tag : without_markers(record.model.tags())) {
+    for (auto const& tag : wanted_tags) {
       auto const* value = mlflow::find_value(tags, tag.key);
       if (value != nullptr && (*value == tag.value || !ours)) continue;
       changed = true;

@@ -66,6 +66,7 @@ class Source {
   virtual std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id,
                                                                   Known& known) = 0;
   virtual std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) = 0;
+  virtual std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) = 0;
   virtual async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) = 0;
 };
 

@@ -34,6 +34,8 @@ class Target : public Known {
   virtual async::Task<> put_links() = 0;
   // Reports the versions itself. Answers `waits` only when it is not the last try.
   virtual async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) = 0;
+  // After runs, logged models and prompts, which traces refer to.
+  virtual async::Task<Outcome> put_trace(TraceRecord record, Source& source) = 0;
   // The end: deletes what is deleted in the source, publishes. `report` is complete but for what this adds.
   virtual async::Task<> finish(Report& report) = 0;
   virtual std::string describe() const = 0;

@@ -27,9 +27,12 @@ async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& cli
   std::string const name(model.name());
   std::map<std::int64_t, mlflow::ModelVersion> versions;
   if (auto const literal = mlflow::filter_literal(name)) {
+    std::string filter = "name=" + *literal;
+    // Without the tag in the filter the server hides a prompt's versions, with it those of a model.
+    if (model.is_prompt()) filter += " AND tags.`mlflow.prompt.is_prompt` = 'true'";
     std::string token;
     do {
-      auto page = co_await client.search_model_versions("name=" + *literal, versions_a_page, token);
+      auto page = co_await client.search_model_versions(filter, versions_a_page, token);
       for (auto& version : page.items) {
         if (version.name() == name) versions.try_emplace(version.number(), std::move(version));
       }
@@ -38,8 +41,9 @@ async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& cli
   }
   // A prompt-tagged version hides all versions of a model from the search, and a name with both quotes cannot
   // be asked for (mlflow-rest 6.3, 6.4). latest_versions shows that there are some: then walk the numbers.
+  // Of a prompt, a version that lacks the tag is in no search, and may stand between others.
   auto const newest = newest_number(model);
-  if (newest > 0 && !versions.contains(newest)) {
+  if (newest > 0 && (model.is_prompt() || !versions.contains(newest))) {
     for (std::int64_t number = 1; number <= newest; ++number) {
       if (versions.contains(number)) continue;
       auto version = co_await client.get_model_version(name, number);

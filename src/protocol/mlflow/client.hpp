@@ -53,7 +53,9 @@ struct Capabilities {
   bool graphql = false;        // /graphql with mlflowListArtifacts
   bool logged_models = false;  // logged-models/*, runs/outputs
   bool log_inputs = false;
-  bool traces_v3 = false;
+  bool traces_v3 = false;      // 3.0 traces/search
+  bool otlp_json = false;      // POST /v1/traces takes JSON, and its spans can be read back unchanged
+  bool prompts = false;        // prompts stand apart from registered models
   bool workspaces = false;
   bool decodes_paths_twice = false;  // '#' refused and %XX decoded again in artifact paths (mlflow-rest 8.3)
 };
@@ -172,6 +174,24 @@ class Client {
                                       std::string value);
   async::Task<> delete_model_version(std::string name, std::int64_t number);  // gone already: fine
 
+  // --- traces (mlflow-rest 7) ----------------------------------------------------------------------------
+  // Infos with their assessments, oldest first. Works for deleted experiments.
+  async::Task<Page<Trace>> search_traces(std::vector<std::string> experiment_ids, std::string filter,
+                                         int max_results, std::string page_token);
+  async::Task<std::optional<Trace>> get_trace_info(std::string trace_id);
+  // The text {"spans":[...]}, attributes as stored; the file's own bytes where spans are in an artifact.
+  async::Task<std::string> get_trace_data(std::string trace_id);
+  // `body`: otlp.hpp. Repeating it changes nothing. The experiment must be active. From 3.12 on.
+  async::Task<> put_spans(std::string experiment_id, std::string body);
+  // After the spans. Repeating it merges. Gives the info as the server has it now.
+  async::Task<Trace> put_trace_info(json::object info);
+  // One that overrides another makes that one invalid.
+  async::Task<> put_assessment(std::string trace_id, json::object assessment);
+  async::Task<> link_traces_to_run(std::vector<std::string> trace_ids, std::string run_id);  // at most 100
+  // (name, version) each.
+  async::Task<> link_prompts_to_trace(std::string trace_id,
+                                      std::vector<std::pair<std::string, std::string>> prompts);
+
   // --- artifacts ---------------------------------------------------------------------------------------
   struct Directory {
     std::string run_id;
@@ -194,6 +214,8 @@ class Client {
   async::Task<http::Download> open_proxied(std::string path);
   async::Task<http::Download> open_run_artifact(std::string run_id, std::string path);
   async::Task<http::Download> open_logged_model_artifact(std::string model_id, std::string path);
+  // The text of get_trace_data as a stream.
+  async::Task<http::Download> open_trace_data(std::string trace_id);
   async::Task<> put_proxied(std::string path, async::OpenReader open, std::uint64_t size);
 
   // --- counting what is not copied yet -----------------------------------------------------------------

@@ -96,6 +96,39 @@ const json::array& LoggedModel::metrics() const {
   return array_or_empty(data(), "metrics");
 }
 
+std::string_view Trace::tag(std::string_view key) const {
+  auto const* tags = get_object(doc, "tags");
+  return tags == nullptr ? std::string_view() : get_string(*tags, key);
+}
+
+std::string_view Trace::metadata(std::string_view key) const {
+  auto const* metadata = get_object(doc, "trace_metadata");
+  return metadata == nullptr ? std::string_view() : get_string(*metadata, key);
+}
+
+std::string Trace::experiment_id() const {
+  auto const* location = get_object(doc, "trace_location");
+  auto const* experiment = location == nullptr ? nullptr : get_object(*location, "mlflow_experiment");
+  return experiment == nullptr ? std::string() : std::string(get_string(*experiment, "experiment_id"));
+}
+
+namespace {
+
+bool has_prompt_tag(const KeyValues& tags) {
+  auto const* value = find_value(tags, prompt_tag);
+  return value != nullptr && *value != "false";
+}
+
+}  // namespace
+
+bool RegisteredModel::is_prompt() const {
+  return has_prompt_tag(tags());
+}
+
+bool ModelVersion::is_prompt() const {
+  return has_prompt_tag(tags());
+}
+
 std::vector<std::pair<std::string, std::string>> RegisteredModel::aliases() const {
   std::vector<std::pair<std::string, std::string>> result;
   for (const json::value& element : array_or_empty(doc, "aliases")) {

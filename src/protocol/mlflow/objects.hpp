@@ -60,6 +60,9 @@ struct Run {
       const;  // outputs.model_outputs: (model_id, step)
 };
 
+// The tag that makes a registered model a prompt, and a model version a prompt version.
+inline constexpr std::string_view prompt_tag = "mlflow.prompt.is_prompt";
+
 // {info:{model_id, experiment_id, name, status, model_type, source_run_id, tags, artifact_uri, ..},
 // data:{params, metrics}}
 struct LoggedModel {
@@ -86,6 +89,7 @@ struct RegisteredModel {
   std::string_view description() const { return get_string(doc, "description"); }
   KeyValues tags() const { return key_values(doc, "tags"); }
   std::vector<std::pair<std::string, std::string>> aliases() const;  // (alias, version)
+  bool is_prompt() const;  // a prompt is a registered model with a tag (mlflow-rest 6.4)
 };
 
 // {name, version:"3", source, run_id, run_link, current_stage, status, description, tags, ...}
@@ -100,6 +104,21 @@ struct ModelVersion {
   std::string_view status() const { return get_string(doc, "status"); }
   std::string_view description() const { return get_string(doc, "description"); }
   KeyValues tags() const { return key_values(doc, "tags"); }
+  bool is_prompt() const;
+};
+
+// A trace's info: {trace_id, trace_location, request_time, state, trace_metadata:{}, tags:{}, assessments:[]}
+struct Trace {
+  json::object doc;
+  std::string_view id() const { return get_string(doc, "trace_id"); }
+  std::string_view state() const { return get_string(doc, "state"); }
+  // Of `tags` and `trace_metadata`; "" when absent.
+  std::string_view tag(std::string_view key) const;
+  std::string_view metadata(std::string_view key) const;
+  std::string experiment_id() const;
+  // The spans are in the server's database, not in an artifact file.
+  bool spans_in_database() const { return tag("mlflow.trace.spansLocation") == "TRACKING_STORE"; }
+  std::string_view artifact_uri() const { return tag("mlflow.artifactLocation"); }
 };
 
 // One row of a metric's history.

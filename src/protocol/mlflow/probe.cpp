@@ -80,6 +80,8 @@ async::Task<> ask_each(http::Client& http, Capabilities& found) {
       co_await send_call(http, get_call("/api/2.0/mlflow-artifacts/artifacts?path=a%23b"));
   auto const version = parse_version(found.version);
   found.decodes_paths_twice = hash.status == 400 || (!hash.ok() && version && *version >= Version{2, 9, 0});
+  // No call shows it (mlflow-rest 9); every server with logged models has them.
+  found.prompts = found.logged_models || (version && *version >= Version{2, 21, 0});
 }
 
 async::Task<Capabilities> find_capabilities(http::Client& http) {
@@ -101,10 +103,13 @@ async::Task<Capabilities> find_capabilities(http::Client& http) {
   if (has_info) {
     // server-info is younger than all of these.
     found.history_bulk = found.graphql = found.logged_models = true;
-    found.log_inputs = found.traces_v3 = found.decodes_paths_twice = true;
+    found.log_inputs = found.traces_v3 = found.prompts = found.decodes_paths_twice = true;
   } else {
     co_await ask_each(http, found);
   }
+  // Only a write would show it (mlflow-rest 9).
+  auto const version = parse_version(found.version);
+  found.otlp_json = found.traces_v3 && version && *version >= Version{3, 12, 0};
   co_return found;
 }
 

@@ -1,0 +1,195 @@
+// Traces: spans first, then the info, so that times and state stay as they are (mlflow-rest 7.3). Their ids are
+// kept, so both writes can be repeated, and no marker is needed.
+
+#include <set>
+
+#include "engine/endpoints/server_target.hpp"
+#include "engine/failure.hpp"
+#include "protocol/mlflow/otlp.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int traces_a_page = 500;
+constexpr int experiments_a_question = 200;
+constexpr const char* spans_location_tag = "mlflow.trace.spansLocation";
+constexpr const char* artifact_location_tag = "mlflow.artifactLocation";
+constexpr const char* source_run_key = "mlflow.sourceRun";
+constexpr const char* model_id_key = "mlflow.modelId";
+constexpr const char* assessment_run_key = "mlflow.assessment.sourceRunId";
+
+json::object& object_in(json::object& object, std::string_view key) {
+  auto& value = object[key];
+  if (!value.is_object()) value.emplace_object();
+  return value.get_object();
+}
+
+}  // namespace
+
+async::Task<> ServerTarget::see_traces(Container& container) {
+  if (!capabilities_.traces_v3) co_return;
+  std::string token;
+  do {
+    auto page = co_await client_.search_traces({container.id}, "", traces_a_page, token);
+    std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
+    for (auto const& trace : page.items) {
+      seen.push_back({{Kind::trace, std::string(trace.id()), container.id},
+                      {std::string(trace.id()), false, "", true, false, ""}});
+    }
+    co_await ledger_->put_all(std::move(seen));
+    token = page.items.empty() ? std::string() : page.next_token;
+  } while (!token.empty());
+}
+
+// A trace of that id anywhere would be overwritten by ours without a word.
+async::Task<> ServerTarget::look_for_traces() {
+  if (!capabilities_.traces_v3) co_return;
+  std::string token;
+  do {
+    auto page = co_await client_.search_experiments(mlflow::View::all, experiments_a_question, token);
+    std::vector<std::string> ids;
+    for (auto const& experiment : page.items) ids.emplace_back(experiment.id());
+    auto const traces = co_await client_.search_traces(ids, "", 1, "");
+    has_traces_ = has_traces_ || !traces.items.empty();
+    token = page.items.empty() || has_traces_ ? std::string() : page.next_token;
+  } while (!token.empty());
+}
+
+async::Task<> ServerTarget::refuse_foreign_trace(std::string id, const Container& container) {
+  if (!has_traces_) co_return;
+  auto const existing = co_await client_.get_trace_info(id);
+  if (!existing || existing->experiment_id() == container.id) co_return;
+  throw std::runtime_error("the destination has a trace of this id in another experiment (" +
+                           existing->experiment_id() + ")");
+}
+
+// The id of the run's copy; without one the old id, which is reported.
+async::Task<std::string> ServerTarget::copied_run(std::string source_run, std::string_view trace_id,
+                                                  const char* what, bool& settled) {
+  auto const place = co_await find_place(Kind::run, source_run);
+  if (place) co_return place->id;
+  if (may_come(source_run)) settled = false;
+  context_.report.loss(Kind::trace, std::string(trace_id), "",
+                       std::string(what) + " " + source_run + " was not copied; the trace keeps the old id");
+  co_return source_run;
+}
+
+// One that overrides another makes it invalid when it comes later, by a call of its own; sent within the info it
+// would not (mlflow-rest 7.5).
+async::Task<> ServerTarget::map_assessments(json::object& info, std::string_view trace_id,
+                                            std::vector<json::object>& later, bool& settled) {
+  auto* value = info.if_contains("assessments");
+  auto* list = value == nullptr ? nullptr : value->if_array();
+  if (list == nullptr) co_return;
+  json::array first;
+  for (auto& item : *list) {
+    auto* assessment = item.if_object();
+    if (assessment == nullptr) continue;
+    auto const* metadata = mlflow::get_object(*assessment, "metadata");
+    std::string const run(metadata == nullptr ? std::string_view() : mlflow::get_string(*metadata, assessment_run_key));
+    if (!run.empty()) {
+      object_in(*assessment, "metadata")[assessment_run_key] =
+          co_await copied_run(run, trace_id, "the run of one of its assessments", settled);
+    }
+    if (mlflow::get_string(*assessment, "overrides").empty()) {
+      first.push_back(std::move(*assessment));
+    } else {
+      later.push_back(std::move(*assessment));
+    }
+  }
+  *list = std::move(first);
+}
+
+async::Task<json::object> ServerTarget::map_trace(const TraceRecord& record, const Container& container,
+                                                  std::vector<json::object>& later, bool& settled) {
+  auto info = record.trace.doc;
+  info["trace_location"] = json::object{{"type", "MLFLOW_EXPERIMENT"},
+                                        {"mlflow_experiment", json::object{{"experiment_id", container.id}}}};
+  // The server gives it a place of its own, and refuses a trace that brings one.
+  object_in(info, "tags").erase(artifact_location_tag);
+  std::string const run(record.trace.metadata(source_run_key));
+  if (!run.empty()) {
+    object_in(info, "trace_metadata")[source_run_key] = co_await copied_run(run, record.trace.id(), "its run", settled);
+  }
+  std::string const model(record.trace.metadata(model_id_key));
+  if (!model.empty()) {
+    auto const place = co_await find_place(Kind::logged_model, model);
+    if (place) object_in(info, "trace_metadata")[model_id_key] = place->id;
+  }
+  co_await map_assessments(info, record.trace.id(), later, settled);
+  co_return info;
+}
+
+// True when every file is in the destination. `as_spans`: the spans went to the database.
+async::Task<bool> ServerTarget::put_trace_files(const TraceRecord& record, Place place, std::string name,
+                                                Source& source, bool as_spans, bool is_new) {
+  bool all_there = true;
+  if (!as_spans && !record.spans.empty()) {
+    co_await put_text(place, trace_file, mlflow::to_json(json::object{{"spans", record.spans}}));
+  }
+  if (!record.files.empty() || !record.gaps.empty()) {
+    all_there = co_await put_files(Kind::trace, owner_of(record), place, record, std::move(name), source, is_new);
+  }
+  co_return all_there;
+}
+
+async::Task<> ServerTarget::put_trace_links(const TraceRecord& record, bool& settled) {
+  std::string const id(record.trace.id());
+  for (auto const& run : record.linked_runs) {
+    auto const place = co_await find_place(Kind::run, run);
+    if (place) {
+      co_await client_.link_traces_to_run({id}, place->id);
+    } else {
+      if (may_come(run)) settled = false;
+      context_.report.loss(Kind::trace, id, "", "linked run " + run + " was not copied; the link is left out");
+    }
+  }
+  if (!record.linked_prompts.empty()) co_await client_.link_prompts_to_trace(id, record.linked_prompts);
+}
+
+async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source) {
+  std::string const id(record.trace.id());
+  std::string const name(record.trace.tag("mlflow.traceName"));
+  auto& container = container_of(record.trace.experiment_id());
+  LedgerKey const key{Kind::trace, id, container.id};
+  if (record.unchanged) {
+    report_unchanged_files(record, Kind::trace, id, name);
+    co_return Outcome::unchanged;
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  if (!capabilities_.traces_v3) {
+    throw std::runtime_error("the destination knows no traces of this form: they came with MLflow 3.2");
+  }
+  auto const known = co_await ledger_->find(key);
+  bool const there = known && known->seen;
+  auto const outcome = there ? Outcome::updated : Outcome::created;
+  if (context_.options.dry_run) {
+    context_.report.found(Kind::artifact, record.files.size());
+    for (std::size_t i = 0; i < record.files.size(); ++i) context_.report.copied(Kind::artifact, !there);
+    co_return outcome;
+  }
+  if (!there) co_await refuse_foreign_trace(id, container);
+  co_await ensure_writable(container);
+  std::vector<json::object> later;
+  bool settled = true;  // every id in it names what it will always name
+  auto info = co_await map_trace(record, container, later, settled);
+  // Spans in the database get their trace's id from the ids within them; a trace of another id keeps it only
+  // when they are in an artifact (mlflow-rest 7.3).
+  bool const as_spans = capabilities_.otlp_json && !record.spans.empty() && mlflow::otlp_trace_id(record.spans) == id;
+  if (as_spans) {
+    std::vector<const json::array*> const traces{&record.spans};
+    co_await client_.put_spans(container.id, mlflow::otlp_body(traces));
+  } else if (record.trace.spans_in_database()) {
+    if (!record.spans.empty()) object_in(info, "tags").erase(spans_location_tag);
+  }
+  auto const stored = co_await client_.put_trace_info(std::move(info));
+  Place const place{id, std::string(record.trace.artifact_uri()), std::string(stored.artifact_uri())};
+  bool const all_there = co_await put_trace_files(record, place, name, source, as_spans, !there);
+  for (auto& assessment : later) co_await client_.put_assessment(id, std::move(assessment));
+  co_await put_trace_links(record, settled);
+  co_await ledger_->put(key, {id, all_there && settled, record.fingerprint, true, false, ""});
+  co_return outcome;
+}
+
+}  // namespace mlferry::engine

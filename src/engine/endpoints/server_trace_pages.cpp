@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <deque>
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/artifact_lister.hpp"
+#include "engine/endpoints/page_walker.hpp"
+#include "engine/endpoints/server_pages.hpp"
+#include "engine/failure.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr int most_traces_a_search = 500;
+constexpr std::size_t most_group = 100;
+constexpr std::size_t group_target_bytes = 6u << 20;
+// How a span names a file of its trace.
+constexpr std::string_view attachment_scheme = "mlflow-attachment:";
+
+class TracePages final : public Pages<TraceRecord> {
+ public:
+  TracePages(ServerSource& source, std::string experiment_id, Known& known)
+      : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
+
+  async::Task<std::optional<std::vector<TraceRecord>>> next() override {
+    if (!source_.may_have_traces(experiment_id_)) co_return std::nullopt;
+    if (links_ == nullptr) links_ = co_await source_.trace_links();
+    while (waiting_.empty()) {
+      if (walker_.done()) co_return std::nullopt;
+      co_await read_page();
+    }
+    std::vector<TraceRecord> group;
+    while (!waiting_.empty() && group.size() < group_size_) {
+      group.emplace_back().trace = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    co_await complete(group);
+    co_return group;
+  }
+
+ private:
+  async::Task<> read_page() {
+    std::optional<mlflow::Page<mlflow::Trace>> page;
+    bool too_large = false;
+    try {
+      page = co_await source_.client().search_traces({experiment_id_}, "", page_size_, walker_.token());
+    } catch (const http::ResponseTooLarge&) {
+      if (page_size_ <= 2) throw;
+      too_large = true;
+    }
+    if (too_large) {
+      page_size_ = std::max(2, page_size_ / 4);
+      co_return;
+    }
+    std::vector<std::string> ids;
+    for (auto const& trace : page->items) ids.emplace_back(trace.id());
+    for (auto const i : walker_.take(ids, !page->next_token.empty())) waiting_.push_back(std::move(page->items[i]));
+  }
+
+  async::Task<> complete(std::vector<TraceRecord>& group) {
+    auto permit =
+        std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
+    std::size_t bytes = 0;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (auto& record : group) tasks.spawn(complete_or_say_why(record, bytes));
+      co_return;
+    };
+    co_await async::with_task_group(source_.context().executor, body);
+    for (auto& record : group) record.memory = permit;
+    permit->shrink_to(bytes);
+    if (bytes > 0) {
+      group_size_ = std::clamp<std::size_t>(std::min(group_target_bytes * group.size() / bytes, group_size_ * 2), 1,
+                                            most_group);
+    }
+  }
+
+  async::Task<> complete_or_say_why(TraceRecord& record, std::size_t& bytes) {
+    auto const failure = co_await attempt(complete_one(record, bytes));
+    if (failure) record.read_error = "spans: " + *failure;
+  }
+
+  async::Task<> complete_one(TraceRecord& record, std::size_t& bytes) {
+    std::string const id(record.trace.id());
+    if (auto const found = links_->find(id); found != links_->end()) {
+      record.linked_runs = found->second.runs;
+      record.linked_prompts = found->second.prompts;
+    }
+    auto listing = record.trace.doc;
+    listing["linked"] = to_archive(TraceRecord{{}, {}, {}, record.linked_runs, record.linked_prompts});
+    bool const in_database = record.trace.spans_in_database();
+    if (!in_database) {
+      co_await list_trace_files(source_.context(), source_.client(), source_.capabilities(),
+                                source_.options().local_artifacts, false, record);
+    }
+    record.fingerprint = fingerprint_of(listing, record);
+    if (record.trace.state() != "IN_PROGRESS" && !source_.context().options.full) {
+      record.unchanged = co_await known_.unchanged(Kind::trace, experiment_id_, id, record.fingerprint);
+    }
+    if (!in_database || record.unchanged) {
+      bytes += 2048;
+      co_return;
+    }
+    auto const text = co_await source_.client().get_trace_data(id);
+    bytes += 2048 + 3 * text.size();
+    auto data = mlflow::parse_json(text, "trace " + id);
+    if (auto* object = data.if_object()) {
+      if (auto* spans = object->if_contains("spans"); spans != nullptr && spans->is_array()) {
+        record.spans = std::move(spans->get_array());
+      }
+    }
+    if (text.find(attachment_scheme) != text.npos) {
+      co_await list_trace_files(source_.context(), source_.client(), source_.capabilities(),
+                                source_.options().local_artifacts, true, record);
+    }
+  }
+
+  ServerSource& source_;
+  std::string experiment_id_;
+  Known& known_;
+  PageWalker walker_;
+  int page_size_ = most_traces_a_search;
+  std::size_t group_size_ = 20;
+  std::deque<mlflow::Trace> waiting_;
+  const TraceLinks* links_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Pages<TraceRecord>> make_trace_pages(ServerSource& source, std::string experiment_id, Known& known) {
+  return std::make_unique<TracePages>(source, std::move(experiment_id), known);
+}
+
+}  // namespace mlferry::engine
