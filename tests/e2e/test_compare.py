@@ -78,7 +78,7 @@ CHANGES = [
     ("missing prompt", 1, "DELETE FROM registered_models WHERE name = 'no versions of it'"),
     ("prompt version description", 1, "UPDATE model_versions SET description = 'x' WHERE version = 2 AND name LIKE 'prompt %'"),
     ("prompt version tag", 1, "UPDATE model_version_tags SET value = 'x' WHERE key = 'mlflow.prompt.text' AND version = 1 AND name = 'chat'"),
-    ("trace tag", 1, "UPDATE trace_tags SET value = 'x' WHERE key = 'mlflow.traceName' AND value = 'name 1'"),
+    ("trace tag", 1, "UPDATE trace_tags SET value = 'x' WHERE rowid = (SELECT min(rowid) FROM trace_tags WHERE key = 't')"),
     ("trace metadata", 1, "UPDATE trace_request_metadata SET value = 'x' WHERE key = 'a é' AND rowid = "
                           "(SELECT min(rowid) FROM trace_request_metadata WHERE key = 'a é')"),
     ("trace info", 1, "UPDATE trace_info SET client_request_id = 'x' WHERE client_request_id = 'client 2 é'"),

@@ -255,16 +255,14 @@ HttpResponse put_assessment(Call& call) {
   if (!list.is_array()) list.emplace_array();
   std::string const id(mlflow::get_string(assessment, "assessment_id"));
   std::string const overridden(mlflow::get_string(assessment, "overrides"));
-  bool known = false;
+  for (auto const& item : list.get_array()) {
+    if (mlflow::get_string(item.as_object(), "assessment_id") == id) throw Failure{400, "BAD_REQUEST", "UNIQUE constraint"};
+  }
   for (auto& item : list.get_array()) {
     auto& there = item.as_object();
     if (mlflow::get_string(there, "assessment_id") == overridden) there["valid"] = false;
-    if (mlflow::get_string(there, "assessment_id") == id) {
-      there = assessment;
-      known = true;
-    }
   }
-  if (!known) list.get_array().push_back(assessment);
+  list.get_array().push_back(assessment);
   return answer({{"assessment", assessment}});
 }
 

@@ -108,14 +108,15 @@ class ServerTarget final : public Target {
 
   // server_target_traces.cpp
   async::Task<> see_traces(Container& container);
+  async::Task<json::array> assessments_of(std::string trace_id);
+  async::Task<> put_assessment(std::string trace_id, json::object assessment);
   async::Task<> look_for_traces();
   async::Task<> refuse_foreign_trace(std::string id, const Container& container);
   async::Task<std::string> copied_run(std::string source_run, std::string_view trace_id, const char* what,
                                       bool& settled);
-  async::Task<> map_assessments(json::object& info, std::string_view trace_id, std::vector<json::object>& later,
-                                bool& settled);
+  async::Task<json::array> map_assessments(const TraceRecord& record, bool& settled);
   async::Task<json::object> map_trace(const TraceRecord& record, const Container& container,
-                                      std::vector<json::object>& later, bool& settled);
+                                      bool& settled);
   async::Task<bool> put_trace_files(const TraceRecord& record, Place place, std::string name, Source& source,
                                     bool as_spans, bool is_new);
   async::Task<> put_trace_links(const TraceRecord& record, bool& settled);

@@ -1,8 +1,7 @@
 // Traces: spans first, then the info, so that times and state stay as they are (mlflow-rest 7.3). Their ids are
 // kept, so both writes can be repeated, and no marker is needed.
 
-#include <set>
-
+#include "engine/endpoints/assessments.hpp"
 #include "engine/endpoints/server_target.hpp"
 #include "engine/failure.hpp"
 #include "protocol/mlflow/otlp.hpp"
@@ -42,6 +41,31 @@ async::Task<> ServerTarget::see_traces(Container& container) {
   } while (!token.empty());
 }
 
+async::Task<json::array> ServerTarget::assessments_of(std::string trace_id) {
+  auto const trace = co_await client_.get_trace_info(trace_id);
+  auto const* list = trace ? mlflow::get_array(trace->doc, "assessments") : nullptr;
+  co_return list == nullptr ? json::array() : *list;
+}
+
+// It cannot be repeated: after an answer that was lost it is looked for.
+async::Task<> ServerTarget::put_assessment(std::string trace_id, json::object assessment) {
+  std::string const id(mlflow::get_string(assessment, "assessment_id"));
+  std::exception_ptr refused;
+  try {
+    co_await client_.put_assessment(trace_id, std::move(assessment));
+  } catch (const mlflow::ApiError& error) {
+    if (error.status() != 400 && error.status() != 500) throw;
+    refused = std::current_exception();
+  }
+  if (!refused) co_return;
+  auto const existing = co_await assessments_of(trace_id);
+  for (auto const& item : existing) {
+    auto const* there = item.if_object();
+    if (there != nullptr && mlflow::get_string(*there, "assessment_id") == id) co_return;
+  }
+  std::rethrow_exception(refused);
+}
+
 // A trace of that id anywhere would be overwritten by ours without a word.
 async::Task<> ServerTarget::look_for_traces() {
   if (!capabilities_.traces_v3) co_return;
@@ -75,34 +99,28 @@ async::Task<std::string> ServerTarget::copied_run(std::string source_run, std::s
   co_return source_run;
 }
 
-// One that overrides another makes it invalid when it comes later, by a call of its own; sent within the info it
-// would not (mlflow-rest 7.5).
-async::Task<> ServerTarget::map_assessments(json::object& info, std::string_view trace_id,
-                                            std::vector<json::object>& later, bool& settled) {
-  auto* value = info.if_contains("assessments");
-  auto* list = value == nullptr ? nullptr : value->if_array();
-  if (list == nullptr) co_return;
-  json::array first;
-  for (auto& item : *list) {
-    auto* assessment = item.if_object();
-    if (assessment == nullptr) continue;
-    auto const* metadata = mlflow::get_object(*assessment, "metadata");
-    std::string const run(metadata == nullptr ? std::string_view() : mlflow::get_string(*metadata, assessment_run_key));
-    if (!run.empty()) {
-      object_in(*assessment, "metadata")[assessment_run_key] =
-          co_await copied_run(run, trace_id, "the run of one of its assessments", settled);
+// The runs that assessments name.
+async::Task<json::array> ServerTarget::map_assessments(const TraceRecord& record, bool& settled) {
+  json::array mapped;
+  auto const* list = mlflow::get_array(record.trace.doc, "assessments");
+  for (auto const& item : list == nullptr ? json::array{} : *list) {
+    auto assessment = item;
+    if (auto* object = assessment.if_object()) {
+      auto const* metadata = mlflow::get_object(*object, "metadata");
+      std::string const run(metadata == nullptr ? std::string_view()
+                                                : mlflow::get_string(*metadata, assessment_run_key));
+      if (!run.empty()) {
+        object_in(*object, "metadata")[assessment_run_key] =
+            co_await copied_run(run, record.trace.id(), "the run of one of its assessments", settled);
+      }
     }
-    if (mlflow::get_string(*assessment, "overrides").empty()) {
-      first.push_back(std::move(*assessment));
-    } else {
-      later.push_back(std::move(*assessment));
-    }
+    mapped.push_back(std::move(assessment));
   }
-  *list = std::move(first);
+  co_return mapped;
 }
 
 async::Task<json::object> ServerTarget::map_trace(const TraceRecord& record, const Container& container,
-                                                  std::vector<json::object>& later, bool& settled) {
+                                                  bool& settled) {
   auto info = record.trace.doc;
   info["trace_location"] = json::object{{"type", "MLFLOW_EXPERIMENT"},
                                         {"mlflow_experiment", json::object{{"experiment_id", container.id}}}};
@@ -117,7 +135,6 @@ async::Task<json::object> ServerTarget::map_trace(const TraceRecord& record, con
     auto const place = co_await find_place(Kind::logged_model, model);
     if (place) object_in(info, "trace_metadata")[model_id_key] = place->id;
   }
-  co_await map_assessments(info, record.trace.id(), later, settled);
   co_return info;
 }
 
@@ -171,9 +188,13 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   }
   if (!there) co_await refuse_foreign_trace(id, container);
   co_await ensure_writable(container);
-  std::vector<json::object> later;
   bool settled = true;  // every id in it names what it will always name
-  auto info = co_await map_trace(record, container, later, settled);
+  auto info = co_await map_trace(record, container, settled);
+  auto const wanted = co_await map_assessments(record, settled);
+  json::array existing;
+  if (there && !wanted.empty()) existing = co_await assessments_of(id);
+  auto plan = plan_assessments(wanted, existing);
+  info["assessments"] = std::move(plan.with_info);
   // Spans in the database get their trace's id from the ids within them; a trace of another id keeps it only
   // when they are in an artifact (mlflow-rest 7.3).
   bool const as_spans = capabilities_.otlp_json && !record.spans.empty() && mlflow::otlp_trace_id(record.spans) == id;
@@ -186,7 +207,8 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   auto const stored = co_await client_.put_trace_info(std::move(info));
   Place const place{id, std::string(record.trace.artifact_uri()), std::string(stored.artifact_uri())};
   bool const all_there = co_await put_trace_files(record, place, name, source, as_spans, !there);
-  for (auto& assessment : later) co_await client_.put_assessment(id, std::move(assessment));
+  for (auto const& assessment : plan.remove) co_await client_.delete_assessment(id, assessment);
+  for (auto& assessment : plan.afterwards) co_await put_assessment(id, std::move(assessment));
   co_await put_trace_links(record, settled);
   co_await ledger_->put(key, {id, all_there && settled, record.fingerprint, true, false, ""});
   co_return outcome;

@@ -187,6 +187,7 @@ class Client {
   async::Task<Trace> put_trace_info(json::object info);
   // One that overrides another makes that one invalid.
   async::Task<> put_assessment(std::string trace_id, json::object assessment);
+  async::Task<> delete_assessment(std::string trace_id, std::string assessment_id);  // gone already: fine
   async::Task<> link_traces_to_run(std::vector<std::string> trace_ids, std::string run_id);  // at most 100
   // (name, version) each.
   async::Task<> link_prompts_to_trace(std::string trace_id,

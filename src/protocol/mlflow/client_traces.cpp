@@ -99,6 +99,18 @@ async::Task<> Client::put_assessment(std::string trace_id, json::object assessme
   co_await ask(http_, post_call(std::move(target), std::move(body)));
 }
 
+async::Task<> Client::delete_assessment(std::string trace_id, std::string assessment_id) {
+  constexpr std::string_view name = "DELETE traces/assessments";
+  require_id(name, "trace id", trace_id);
+  require_id(name, "assessment id", assessment_id);
+  auto target = std::string(api3) + "traces/" + http::percent_encode(trace_id) + "/assessments/" +
+                http::percent_encode(assessment_id);
+  Call call = post_call(std::move(target),
+                        Body(name).text("trace_id", trace_id).text("assessment_id", assessment_id).take());
+  call.method = http::Method::del;
+  co_await ask_maybe(http_, std::move(call));
+}
+
 async::Task<> Client::link_traces_to_run(std::vector<std::string> trace_ids, std::string run_id) {
   constexpr std::string_view name = "POST traces/link-to-run";
   require_at_most(name, "traces", trace_ids.size(), 100);
