@@ -346,6 +346,9 @@ class Comparison {
           missing(a.version_kind(), id, name);
         } else {
           judge(a.version_kind(), id, name, differences(item, *found->second));
+          if (!item.files.empty() || !item.gaps.empty()) {
+            co_await compare_files(item, owner_of(item), *found->second, owner_of(*found->second), name);
+          }
           copies.erase(found);
         }
       }
@@ -353,7 +356,6 @@ class Comparison {
         context_.report.different(a.version_kind(), name + "/" + std::to_string(number), name,
                                   {"is not in the original"});
       }
-      co_return;
     };
     co_await join<RegisteredModelRecord>(kind_of, original_.registered_models(nothing_),
                                          copy_.registered_models(nothing_), id_of, name_of, match);

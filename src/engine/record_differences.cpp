@@ -274,6 +274,8 @@ Differences differences(const ModelVersionRecord& original, const ModelVersionRe
   compare_text(out, "description", a.description(), b.description());
   compare_text(out, "run link", a.run_link(), b.run_link());
   compare_prompt_tags(out, a.tags(), b.tags());
+  auto const tags = b.tags();
+  if (mlflow::find_value(tags, carrier_tag) != nullptr) return out;  // its files are compared, not where they are
   out.with_ids.push_back({"run", std::string(a.run_id()), std::string(b.run_id())});
   out.with_ids.push_back({"source", std::string(a.source()), std::string(b.source())});
   return out;

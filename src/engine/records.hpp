@@ -55,6 +55,7 @@ struct LoggedModelRecord : RecordBase {
   bool deleted = false;
 };
 
+// Its files are its run's or logged model's; it brings `files` of its own only when that is not among what is moved.
 struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
 };
@@ -96,6 +97,13 @@ inline FileOwner owner_of(const LoggedModelRecord& record) {
           record.deleted};
 }
 
+inline std::string version_id(std::string_view name, std::int64_t number) {
+  return std::string(name) + "/" + std::to_string(number);
+}
+inline FileOwner owner_of(const ModelVersionRecord& record) {
+  return {Kind::model_version, version_id(record.version.name(), record.version.number()),
+          std::string(record.version.source()), false};
+}
 inline FileOwner owner_of(const TraceRecord& record) {
   return {Kind::trace, std::string(record.trace.id()), std::string(record.trace.artifact_uri()), false};
 }

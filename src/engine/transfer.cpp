@@ -245,7 +245,7 @@ class Transfer {
     auto const kind = record.kind();
     std::exception_ptr failure;
     try {
-      auto const outcome = co_await target_.put_registered_model(record, last_try);
+      auto const outcome = co_await target_.put_registered_model(record, source_, last_try);
       if (outcome == Outcome::waits) {
         waiting_.push_back(std::move(record));
         co_return;

@@ -4,12 +4,13 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 
 import ferry
 from conftest import assert_equal, differences, take_snapshot
 from ferry import must
 from proxies import Recorder
-from rest import Rest, parallel
+from rest import Rest, parallel, proxied
 
 RSS_LIMIT_KIB = 300 * 1024
 
@@ -116,6 +117,33 @@ def test_changes_are_carried_over(changed_source, exported, import_made, empty, 
     result = must(ferry.import_(archive, empty, report=tmp_path / "report.json"))
     assert created(result.report)["run"] == 1 and created(result.report)["model_version"] == 1
     assert_equal(changed_source, empty)
+
+
+def test_versions_whose_run_is_gone(other, empty, archive, tmp_path):
+    """A version whose run was deleted for good keeps its number and its files, through an archive and directly."""
+    rest = Rest(other.url)
+    run = rest.post("runs/create", experiment_id="0", run_name="soon gone", start_time=1)["run"]["info"]
+    prefix = proxied(run["artifact_uri"])
+    rest.put_file(f"{prefix}/model/MLmodel", b"artifact_path: model\n")
+    rest.put_file(f"{prefix}/model/a/w.bin", bytes(range(256)))
+    rest.post("registered-models/create", name="m")
+    for _ in range(3):
+        rest.post("model-versions/create", name="m", source=run["artifact_uri"] + "/model", run_id=run["run_id"])
+    rest.delete("model-versions/delete", name="m", version="1")
+    with sqlite3.connect(other.database) as database:
+        database.execute("DELETE FROM runs WHERE run_uuid = ?", (run["run_id"],))
+    database.close()
+    must(ferry.export(other, archive))
+    must(ferry.import_(archive, empty))
+    again = must(ferry.copy(other, empty, "--verify", report=tmp_path / "report.json"))
+    assert created(again.report) == {}
+    there = Rest(empty.url)
+    for version in ("2", "3"):
+        copy = there.get("model-versions/get", name="m", version=version)["model_version"]
+        assert copy["run_id"] != run["run_id"]
+        where = proxied(copy["source"])
+        assert there.get_file(where + "/a/w.bin") == bytes(range(256))
+        assert there.get_file(where + "/MLmodel") == b"artifact_path: model\n"
 
 
 def test_promise_crash_safe(source, export_made, import_made, empty, archive, soak):

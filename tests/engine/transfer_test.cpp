@@ -352,6 +352,43 @@ TEST_SUITE("engine") {
     }
   }
 
+  TEST_CASE("versions whose run is gone keep number and files: a run of ours carries them") {
+    Two servers;
+    auto const run = test::make_run(servers.from, "0", "soon gone");
+    auto const files = test::run_files(servers.from, run);
+    servers.from.put_file(files + "/model/MLmodel", "run_id: " + run + "\n");
+    servers.from.put_file(files + "/model/data.bin", "12345");
+    servers.from.post("registered-models/create", {{"name", "m"}});
+    for (int i = 0; i < 3; ++i) {
+      servers.from.post("model-versions/create", {{"name", "m"},
+                                                  {"source", "mlflow-artifacts:/" + files + "/model"},
+                                                  {"run_id", run}});
+    }
+    servers.from.call("DELETE", "/api/2.0/mlflow/model-versions/delete", {{"name", "m"}, {"version", "2"}});
+    servers.from.forget_run(run);
+    auto const exported = servers.export_it();
+    CHECK(exported.counts(Kind::artifact).created == 4);  // two of each version
+    auto const report = servers.import_it();
+    CHECK(failures(report) == "");
+    CHECK(report.counts(Kind::model_version).created == 2);
+    CHECK(report.counts(Kind::artifact).created == 4);
+    CHECK(test::findings(report, Severity::loss).find("carries them") != std::string::npos);
+    auto const copy = servers.to.call("GET", "/api/2.0/mlflow/model-versions/get?name=m&version=3");
+    std::string const source(copy.at("model_version").at("source").as_string());
+    std::string const carrier(copy.at("model_version").at("run_id").as_string());
+    CHECK(source.find(carrier) != std::string::npos);
+    CHECK(servers.to.file(source.substr(std::string("mlflow-artifacts:/").size()) + "/data.bin") == "12345");
+    auto const verified = test::compared(servers.loop, servers.from, servers.to);
+    CHECK(verified.total_different() == 0);
+    CHECK(verified.counts(Kind::model_version).verified == 2);
+    CHECK(verified.counts(Kind::artifact).verified == 4);
+    // Again, also without the ledger: nothing new, also from the server itself.
+    CHECK(servers.import_it().total_created() == 0);
+    servers.lose_ledger();
+    CHECK(servers.import_it().total_created() == 0);
+    CHECK(servers.to.counts().runs == 2);
+  }
+
   TEST_CASE("promise dry run: no request writes, nothing is made on disk, and it says what would be made") {
     Two servers;
     test::fill_workload(servers.from);

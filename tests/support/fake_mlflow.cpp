@@ -332,6 +332,17 @@ boost::json::object FakeMlflow::post(std::string_view name, const boost::json::o
   return call("POST", "/api/2.0/mlflow/" + std::string(name), body);
 }
 
+void FakeMlflow::forget_run(const std::string& id) {
+  auto& state = impl_->state;
+  auto const run = state.runs.find(id);
+  if (run == state.runs.end()) throw std::runtime_error("no run " + id);
+  auto* experiment = state.find_experiment(run->second.experiment_id);
+  std::erase(experiment->run_ids, id);
+  experiment->sorted_run_ids.clear();
+  std::erase_if(state.runs_by_source, [&](auto const& entry) { return entry.second == id; });
+  state.runs.erase(run);
+}
+
 void FakeMlflow::put_file(std::string path, std::string bytes) {
   impl_->state.files[std::move(path)] = std::move(bytes);
 }

@@ -91,6 +91,9 @@ class FakeMlflow {
   void put_file(std::string path, std::string bytes);
   std::optional<std::string> file(const std::string& path) const;
 
+  // Removes a run for good and leaves its files and versions, as a clean-up of the database by hand does.
+  void forget_run(const std::string& id);
+
   const std::vector<LoggedRequest>& log() const;
   std::vector<LoggedRequest> write_requests() const;
   void clear_log();                     // the numbers go on

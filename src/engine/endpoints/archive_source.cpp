@@ -103,6 +103,7 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
           auto& item = record.versions.emplace_back();
           from_archive(version.record, item);
           item.fingerprint = version.row.fingerprint;
+          co_await source_.add_files(item, record.version_kind(), version.row.id);
         }
       } while (after != 0);
     }

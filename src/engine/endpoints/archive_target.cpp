@@ -199,7 +199,8 @@ async::Task<> ArchiveTarget::put_links() {
   co_return;
 }
 
-async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, bool) {
+async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, Source& source,
+                                                         bool) {
   std::string const name(record.model.name());
   context_.report.found(record.version_kind(), record.versions.size());
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
@@ -208,6 +209,10 @@ async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord r
     auto row =
         row_of(record.version_kind(), name + "/" + std::to_string(number), name, name, false, item.fingerprint);
     row.status = item.version.status();
+    if (!item.files.empty() || !item.gaps.empty()) {
+      bool const complete = co_await put_files(owner_of(item), item, name, source);
+      if (!complete) row.fingerprint.clear();
+    }
     row.time = mlflow::get_int(item.version.doc, "creation_timestamp");
     auto const outcome = co_await put_object(std::move(row), to_archive(item));
     if (outcome == Outcome::unchanged) {

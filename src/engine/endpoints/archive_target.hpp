@@ -23,7 +23,8 @@ class ArchiveTarget final : public Target {
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
   async::Task<> put_links() override;
-  async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) override;
+  async::Task<Outcome> put_registered_model(RegisteredModelRecord record, Source& source,
+                                            bool last_try) override;
   async::Task<Outcome> put_trace(TraceRecord record, Source& source) override;
   async::Task<> finish(Report& report) override;
   std::string describe() const override;

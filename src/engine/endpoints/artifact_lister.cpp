@@ -238,6 +238,22 @@ async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
   sort_files(record);
 }
 
+async::Task<> list_version_files(const Context& context, mlflow::Client& client,
+                                 const mlflow::Capabilities& capabilities, bool local_artifacts,
+                                 ModelVersionRecord& record) {
+  std::string const uri(record.version.source());
+  auto const root = proxied_path(uri);
+  auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
+  std::optional<std::string> failure;
+  if (folder) {
+    co_await list_local_files(context.pool, *folder, record);
+  } else if (root && !root->empty()) {
+    failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, record));
+  }
+  if (failure) take_failure(record, "", *failure);
+  sort_files(record);
+}
+
 async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record) {

@@ -43,6 +43,11 @@ async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts, bool attachments,
                                TraceRecord& record);
 
+// The same for a model version, whose files no run or logged model brings along.
+async::Task<> list_version_files(const Context& context, mlflow::Client& client,
+                                 const mlflow::Capabilities& capabilities, bool local_artifacts,
+                                 ModelVersionRecord& record);
+
 // "mlflow-artifacts:/a/b" and "mlflow-artifacts://host/a/b" -> "a/b"; nullopt for other schemes.
 std::optional<std::string> proxied_path(std::string_view artifact_uri);
 

@@ -12,6 +12,8 @@ namespace mlferry::engine {
 
 inline constexpr std::string_view marker_prefix = "mlferry.";
 inline constexpr std::string_view marker_server = "mlferry.source.server";
+// On a version whose files a run of ours carries: the source that it had.
+inline constexpr const char* carrier_tag = "mlferry.carrier";
 inline constexpr std::string_view marker_id = "mlferry.source.id";
 
 // Tags of a copy: `tags` without the source's own markers, and with ours. `lost`: (name, value) pairs that go

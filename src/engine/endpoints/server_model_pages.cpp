@@ -5,6 +5,7 @@
 #include "engine/endpoints/server_pages.hpp"
 #include "engine/endpoints/version_lister.hpp"
 #include "engine/failure.hpp"
+#include "engine/id_text.hpp"
 
 namespace mlferry::engine {
 
@@ -145,8 +146,23 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
   async::Task<> complete(RegisteredModelRecord& record) {
     auto const failure = co_await attempt(read_versions(record));
     if (failure) record.read_error = "versions: " + *failure;
+    for (auto& version : record.versions) {
+      if (!moves_with_its_owner(version.version)) {
+        co_await list_version_files(source_.context(), source_.client(), source_.capabilities(),
+                                    source_.options().local_artifacts, version);
+      }
+    }
     for (auto& version : record.versions) version.fingerprint = fingerprint_of(version.version.doc, version);
     record.fingerprint = fingerprint_of(record.model.doc, record);
+  }
+
+  // Whether the run or logged model that its files lie in is moved itself.
+  bool moves_with_its_owner(const mlflow::ModelVersion& version) {
+    auto const ids = find_ids(version.source());
+    auto const given = [this](const std::string& id) { return source_.gave_run(id); };
+    auto const listed = [this](const std::string& id) { return source_.listed_models().contains(id); };
+    return std::any_of(ids.runs.begin(), ids.runs.end(), given) ||
+           std::any_of(ids.logged_models.begin(), ids.logged_models.end(), listed);
   }
 
   async::Task<> read_versions(RegisteredModelRecord& record) {

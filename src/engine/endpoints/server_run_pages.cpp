@@ -85,6 +85,7 @@ class RunPages final : public Pages<RunRecord> {
                             source_.options().local_artifacts, group);
     auto& named = source_.named_models(experiment_id_);
     for (auto& record : group) {
+      source_.remember_run(record.run.id());
       record.fingerprint = fingerprint_of(record.run.doc, record);
       for (auto const& [model, step] : record.run.model_outputs()) named.insert(model);
       if (is_final(record.run.status()) && !source_.context().options.full) {

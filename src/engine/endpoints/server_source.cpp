@@ -1,6 +1,8 @@
 #include "engine/endpoints/server_source.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "engine/endpoints/artifact_lister.hpp"
 #include "engine/endpoints/census.hpp"
@@ -15,6 +17,17 @@ namespace {
 
 constexpr int experiments_a_page = 1000;
 constexpr std::size_t experiments_a_question = 100;
+
+// A run id's 32 hex digits; nothing for other ids, which no artifact path is searched for.
+std::optional<std::array<unsigned char, 16>> run_key(std::string_view id) {
+  std::array<unsigned char, 16> key{};
+  if (id.size() != 2 * key.size()) return std::nullopt;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    auto const [end, error] = std::from_chars(id.data() + 2 * i, id.data() + 2 * i + 2, key[i], 16);
+    if (error != std::errc() || end != id.data() + 2 * i + 2) return std::nullopt;
+  }
+  return key;
+}
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
@@ -141,6 +154,17 @@ async::Task<SourceInfo> ServerSource::open() {
 
 void ServerSource::remember(const mlflow::Experiment& experiment) {
   locations_[std::string(experiment.id())] = experiment.artifact_location();
+}
+
+void ServerSource::remember_run(std::string_view id) {
+  if (auto const key = run_key(id)) given_runs_.push_back(*key);
+  given_runs_sorted_ = false;
+}
+
+bool ServerSource::gave_run(std::string_view id) {
+  if (!std::exchange(given_runs_sorted_, true)) std::sort(given_runs_.begin(), given_runs_.end());
+  auto const key = run_key(id);
+  return key && std::binary_search(given_runs_.begin(), given_runs_.end(), *key);
 }
 
 std::string ServerSource::artifact_location(const std::string& experiment_id) const {

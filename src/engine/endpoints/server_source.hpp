@@ -1,6 +1,7 @@
 #pragma once
 // An MLflow tracking server as a source, read with the fewest requests that its REST API allows.
 
+#include <array>
 #include <memory>
 #include <set>
 #include <string>
@@ -48,6 +49,9 @@ class ServerSource final : public Source {
     return named_models_[experiment_id];
   }
   std::set<std::string>& listed_models() { return listed_models_; }
+  // Runs that the pages gave: what lies in their folders is moved with them.
+  void remember_run(std::string_view id);
+  bool gave_run(std::string_view id);
   std::string artifact_location(const std::string& experiment_id) const;
   void remember(const mlflow::Experiment& experiment);
 
@@ -67,6 +71,8 @@ class ServerSource final : public Source {
   std::optional<TraceLinks> trace_links_;
   std::map<std::string, std::set<std::string>> named_models_;
   std::set<std::string> listed_models_;
+  std::vector<std::array<unsigned char, 16>> given_runs_;
+  bool given_runs_sorted_ = true;
   std::map<std::string, std::string> locations_;
 };
 

@@ -42,6 +42,7 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
                                     " protects this destination from second copies");
   }
   co_await look_for_traces();
+  carriers_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
   ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
 }
 

@@ -40,7 +40,8 @@ class ServerTarget final : public Target {
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
   async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) override;
   async::Task<> put_links() override;
-  async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) override;
+  async::Task<Outcome> put_registered_model(RegisteredModelRecord record, Source& source,
+                                            bool last_try) override;
   async::Task<Outcome> put_trace(TraceRecord record, Source& source) override;
   async::Task<> finish(Report& report) override;
   std::string describe() const override;
@@ -128,14 +129,15 @@ class ServerTarget final : public Target {
     bool may_come = false;  // what it needs may be there in the next job: then its number must stay free
   };
   async::Task<bool> must_wait(const RegisteredModelRecord& record);
-  async::Task<MappedVersion> map_version(const mlflow::ModelVersion& version);
+  async::Task<MappedVersion> map_version(const ModelVersionRecord& record, Source& source_of_files);
+  async::Task<Place> make_carrier(const ModelVersionRecord& record, Source& source);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
   async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
   async::Task<MappedVersion> map_prompt_version(const mlflow::ModelVersion& version);
   async::Task<> put_version_details(const mlflow::ModelVersion& wanted,
                                     const mlflow::ModelVersion* existing, bool& changed);
   async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
-                             bool& changed);
+                             Source& source, bool& changed);
   async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
                             bool ours, bool& changed);
   async::Task<> delete_placeholders(std::string name);
@@ -148,6 +150,7 @@ class ServerTarget final : public Target {
   mlflow::Capabilities capabilities_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
+  std::unique_ptr<async::Semaphore> carriers_turn_;  // who makes their experiment
   bool has_traces_ = false;  // the destination had some before this job
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "async/sleep.hpp"
+#include "engine/endpoints/artifact_lister.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/endpoints/server_target.hpp"
 #include "engine/endpoints/version_lister.hpp"
@@ -19,12 +20,9 @@ constexpr std::string_view no_stage = "None";
 // The only source besides "prompt-template" that a server takes for a prompt (mlflow-rest 6.4).
 constexpr const char* prompt_source = "dummy-source";
 constexpr const char* placeholder_tag = "mlferry.placeholder";
+constexpr const char* carriers_experiment = "mlferry: files of model versions";
 constexpr std::string_view prompt_experiments_tag = "_mlflow_experiment_ids";
 constexpr std::string_view prompt_runs_tag = "mlflow.prompt.associatedRunIds";
-
-std::string version_id(std::string_view name, std::int64_t number) {
-  return std::string(name) + "/" + std::to_string(number);
-}
 
 // The number that the server gave is not the one that was asked for.
 class WrongNumber : public std::runtime_error {
@@ -112,7 +110,9 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(const 
 
 // Where the version's files are in the destination: the same place within the copy of its run or logged
 // model.
-async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow::ModelVersion& version) {
+async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVersionRecord& record,
+                                                                   Source& source_of_files) {
+  auto const& version = record.version;
   MappedVersion mapped;
   auto& out = mapped.version;
   std::string const source(version.source());
@@ -178,12 +178,84 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const mlflow:
     }
     co_return mapped;
   }
+  // Its run may still come with the next job.
+  if (!run && !source_run.empty() && may_come(source_run)) {
+    mapped.failure = "its run " + source_run + " was not copied";
+    mapped.may_come = true;
+    co_return mapped;
+  }
+  if (!record.files.empty() || proxied_path(source)) {
+    auto const carrier = co_await make_carrier(record, source_of_files);
+    out.source = carrier.uri;
+    out.run_id = carrier.id;
+    out.tags.push_back({carrier_tag, source});
+    context_.report.loss(Kind::model_version, id, "",
+                         "its files belong to no run or logged model that was copied; run " + carrier.id +
+                             " in experiment '" + carriers_experiment + "' carries them");
+    co_return mapped;
+  }
   mapped.failure = source_run.empty()
                        ? "its files (" + source + ") belong to no run or logged model that could be copied"
                        : "its files (" + source + ") lie outside of its run " + source_run +
                              (run ? "" : ", which was not copied");
-  mapped.may_come = !run && !source_run.empty() && may_come(source_run);
   co_return mapped;
+}
+
+namespace {
+
+// Opens a carrier's files as those of its version.
+class VersionFiles final : public Source {
+ public:
+  VersionFiles(Source& source, FileOwner owner) : source_(source), owner_(std::move(owner)) {}
+  async::Task<SourceInfo> open() override { co_return SourceInfo{}; }
+  std::unique_ptr<Pages<ExperimentRecord>> experiments() override { return nullptr; }
+  std::unique_ptr<Pages<RunRecord>> runs(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known&) override { return nullptr; }
+  std::unique_ptr<Pages<TraceRecord>> traces(std::string, Known&) override { return nullptr; }
+  async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner, FileEntry file) override {
+    return source_.open_file(owner_, std::move(file));
+  }
+
+ private:
+  Source& source_;
+  FileOwner owner_;
+};
+
+}  // namespace
+
+// A run of our own that holds the files of one version: the destination takes a proxied source only inside a run or
+// logged model (mlflow-rest 6.3). Made as any run is, so that a repeat finds it.
+async::Task<Place> ServerTarget::make_carrier(const ModelVersionRecord& record, Source& source) {
+  auto const id = version_id(record.version.name(), record.version.number());
+  std::string const home = "mlferry:carriers";
+  {
+    auto const turn = co_await carriers_turn_->acquire();
+    if (!containers_.contains(home)) {
+      ExperimentRecord experiment;
+      experiment.experiment.doc = {
+          {"experiment_id", home}, {"name", carriers_experiment}, {"lifecycle_stage", "active"}};
+      co_await put_experiment(std::move(experiment));
+    }
+  }
+  RunRecord run;
+  auto const time = mlflow::get_int(record.version.doc, "creation_timestamp").value_or(0);
+  run.run.doc = {{"info", json::object{{"run_id", "carrier:" + id},
+                                       {"experiment_id", home},
+                                       {"run_name", "files of " + id},
+                                       {"status", "FINISHED"},
+                                       {"start_time", time},
+                                       {"end_time", time},
+                                       {"lifecycle_stage", "active"},
+                                       {"artifact_uri", record.version.source()}}},
+                 {"data", json::object()}};
+  run.files = record.files;
+  run.gaps = record.gaps;
+  VersionFiles files(source, owner_of(record));
+  co_await put_run(std::move(run), files);
+  auto const place = co_await find_place(Kind::run, "carrier:" + id);
+  if (!place) throw std::runtime_error("the run that carries its files vanished during the job");
+  co_return *place;
 }
 
 // Throws WrongNumber when the server gave another number; the wrong version is deleted again then.
@@ -252,15 +324,15 @@ async::Task<> ServerTarget::delete_placeholders(std::string name) {
 }
 
 async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
-                                         mlflow::RegisteredModel existing, bool& changed) {
+                                         mlflow::RegisteredModel existing, Source& source, bool& changed) {
   using What = VersionStep::What;
   std::string const name(record.model.name());
   bool const prompt = record.model.is_prompt();
   auto const kind = record.version_kind();
-  std::map<std::int64_t, const mlflow::ModelVersion*> source;
+  std::map<std::int64_t, const ModelVersionRecord*> records;
   std::vector<std::int64_t> wanted;
   for (auto const& item : record.versions) {
-    source[item.version.number()] = &item.version;
+    records[item.version.number()] = &item;
     wanted.push_back(item.version.number());
   }
   auto const listed = co_await list_versions(client_, existing);
@@ -293,7 +365,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       placeholders = true;
       continue;
     }
-    auto const& version = *source.at(step.number);
+    auto const& item = *records.at(step.number);
+    auto const& version = item.version;
     if (step.what == What::conflict) {
       context_.report.failed(kind, id, name,
                              present.at(step.number) == Holder::placeholder
@@ -331,7 +404,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       continue;
     }
     // Each by its own tag: a prompt may have a version without it, a model one with it (mlflow-rest 6.4).
-    auto mapped = co_await (version.is_prompt() ? map_prompt_version(version) : map_version(version));
+    auto mapped = co_await (version.is_prompt() ? map_prompt_version(version) : map_version(item, source));
     std::string cause = mapped.failure;
     // What it needs may have failed in this job only: then its number must stay free for the next.
     if (mapped.may_come) blocked = "version " + std::to_string(step.number) + ": " + cause;
@@ -424,7 +497,8 @@ async::Task<bool> ServerTarget::must_wait(const RegisteredModelRecord& record) {
   co_return false;
 }
 
-async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord record, bool last_try) {
+async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord record, Source& source,
+                                                        bool last_try) {
   std::string const name(record.model.name());
   auto const kind = record.kind();
   auto const version_kind = record.version_kind();
@@ -498,7 +572,7 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
         co_await client_.update_registered_model(name, std::string(record.model.description()));
     }
   }
-  co_await put_versions(record, *existing, changed);
+  co_await put_versions(record, *existing, source, changed);
   co_await put_aliases(record, *existing, ours, changed);
   if (!exists) co_return Outcome::created;
   co_return changed ? Outcome::updated : Outcome::unchanged;

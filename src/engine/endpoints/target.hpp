@@ -32,8 +32,9 @@ class Target : public Known {
   virtual async::Task<Outcome> put_logged_model(LoggedModelRecord record, Source& source) = 0;
   // After all runs and logged models: parents, inputs, outputs whose other end was not there yet.
   virtual async::Task<> put_links() = 0;
-  // Reports the versions itself. Answers `waits` only when it is not the last try.
-  virtual async::Task<Outcome> put_registered_model(RegisteredModelRecord record, bool last_try) = 0;
+  // Reports the versions and their files itself. Answers `waits` only when it is not the last try.
+  virtual async::Task<Outcome> put_registered_model(RegisteredModelRecord record, Source& source,
+                                                    bool last_try) = 0;
   // After runs, logged models and prompts, which traces refer to.
   virtual async::Task<Outcome> put_trace(TraceRecord record, Source& source) = 0;
   // The end: deletes what is deleted in the source, publishes. `report` is complete but for what this adds.
