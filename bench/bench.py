@@ -105,7 +105,6 @@ class Bench:
                 source.url, [experiment], keys, o.concurrency, listings=False)[0], "loop without listings (less work)")
             url = source.url
             self.per_request("export", usages, ("export-all", "--src-mlflow-uri", url, "--archive", self.fresh("counted")), url)
-            export_seconds = statistics.median(u.seconds for u in usages)
             size_on_disk = sum(f.stat().st_size for f in archive.rglob("*") if f.is_file())
             database = (source.folder / "mlflow.db").stat().st_size
             self.row("archive of the runs", f"{size_on_disk / 1e6:.2f} MB", f"{database / 1e6:.2f} MB", size_on_disk / database,
@@ -116,7 +115,7 @@ class Bench:
             url = target.reset().url
             self.per_request("import", usages, ("import-all", "--archive", archive, "--dst-mlflow-uri", url), url)
             if "peer" in o.parts:
-                self.peer(export_seconds / o.runs, statistics.median(u.seconds for u in usages) / o.runs)
+                self.peer()
 
     def artifacts(self):
         for kind in ("text", "random"):
@@ -160,21 +159,24 @@ class Bench:
 
     # ---- the peer ---------------------------------------------------------------------------------------------
 
-    def peer(self, our_export, our_import):
-        """On a sample of runs, extrapolated: seconds a run against seconds a run."""
+    def peer(self):
+        """On fewer runs, since the peer is slow: the same ones for both, one after the other."""
         programs = self.install_peer()
         if programs is None:
             return
         o, count = self.options, self.options.peer_runs
         names = ",".join(f"peer {i}" for i in range(4))
         folder = self.fresh("peer")
-        with self.server("source", workload.peer_server(count, o.metrics, o.points)) as source:
+        with self.server("peer-source", workload.peer_server(count, o.metrics, o.points)) as source:
+            our_export = self.export(source.url, self.fresh("peer-archive")).seconds
             seconds = self.run_peer(programs / "export-experiments", source.url, "--experiments", names, "--output-dir", folder)
         if seconds is None:
             return
-        self.row("export a run against the peer with threads", f"{our_export * 1000:.1f} ms", f"{seconds / count * 1000:.1f} ms",
-                 our_export / (seconds / count), f"{seconds / count / our_export:.0f} times faster; peer on {count} runs, extrapolated")
-        with self.server("target") as target:
+        self.row(f"export {count} runs against the peer with threads", f"{our_export:.2f} s", f"{seconds:.2f} s",
+                 our_export / seconds, f"{seconds / our_export:.0f} times faster")
+        with self.server("peer-target") as target:
+            our_import = self.import_(self.work / "peer-archive", target.url).seconds
+            target.reset()
             seconds = self.run_peer(programs / "import-experiments", target.url, "--input-dir", folder)
             if seconds is None:
                 return
@@ -184,8 +186,8 @@ class Bench:
         if arrived == 0:
             print("  the peer's import made no run: not compared", file=sys.stderr)
             return
-        self.row("import a run against the peer with threads", f"{our_import * 1000:.1f} ms", f"{seconds / arrived * 1000:.1f} ms",
-                 our_import / (seconds / arrived), f"{seconds / arrived / our_import:.0f} times faster; {arrived} of {count} runs arrived")
+        self.row(f"import {count} runs against the peer with threads", f"{our_import:.2f} s", f"{seconds:.2f} s",
+                 our_import / seconds, f"{seconds / our_import:.0f} times faster; {arrived} of {count} runs arrived by the peer")
 
     def install_peer(self):
         folder = ROOT / "build" / "peer-venv"
