@@ -27,7 +27,7 @@ json::object& object_in(json::object& object, std::string_view key) {
 }  // namespace
 
 async::Task<> ServerTarget::see_traces(Container& container) {
-  if (!capabilities_.traces_v3) co_return;
+  if (!has_traces_) co_return;
   std::string token;
   do {
     auto page = co_await client_.search_traces({container.id}, "", traces_a_page, token);

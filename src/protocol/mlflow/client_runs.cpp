@@ -149,7 +149,7 @@ async::Task<> Client::log_inputs(std::string run_id, json::array dataset_inputs,
 async::Task<> Client::log_outputs(std::string run_id,
                                   std::vector<std::pair<std::string, std::int64_t>> models) {
   constexpr std::string_view name = "POST runs/outputs";
-  constexpr int attempts = 3;
+  constexpr int attempts = 6;
   for (int attempt = 1; !models.empty(); ++attempt) {
     json::array list;
     for (const auto& [id, step] : models) list.push_back(json::object{{"model_id", id}, {"step", step}});
@@ -162,7 +162,7 @@ async::Task<> Client::log_outputs(std::string run_id,
       co_await ask(http_, std::move(call));
       co_return;
     } catch (const http::TransportError& error) {
-      if (!error.outcome_unknown() || attempt == attempts) throw;
+      if (!error.outcome_unknown()) throw;
       failure = std::current_exception();
     }
     // A pair that is there already would fail the whole request: send what is missing only.
@@ -171,6 +171,7 @@ async::Task<> Client::log_outputs(std::string run_id,
     std::unordered_set<std::string> present;
     for (auto& [id, step] : run->model_outputs()) present.insert(id);
     std::erase_if(models, [&](const auto& model) { return present.contains(model.first); });
+    if (!models.empty() && attempt == attempts) std::rethrow_exception(failure);
   }
 }
 
