@@ -131,6 +131,20 @@ async::Task<> list_model_tree(mlflow::Client& client, bool decodes_twice, std::s
   }
 }
 
+// Lists a local folder or a proxied tree; false when the URI names neither.
+async::Task<bool> list_tree(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
+                            bool local_artifacts, std::string uri, RecordBase& owner,
+                            std::optional<std::string>& failure) {
+  if (auto const folder = local_artifacts ? local_folder(uri) : std::nullopt) {
+    co_await list_local_files(context.pool, *folder, owner);
+    co_return true;
+  }
+  auto const root = proxied_path(uri);
+  if (!root || root->empty()) co_return false;
+  failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, owner));
+  co_return true;
+}
+
 void sort_files(RecordBase& owner) {
   std::sort(owner.files.begin(), owner.files.end(),
             [](const FileEntry& a, const FileEntry& b) { return a.path < b.path; });
@@ -222,16 +236,11 @@ async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
   std::string const uri(record.trace.artifact_uri());
   bool const in_database = record.trace.spans_in_database();
   if (in_database && !attachments) co_return;
-  auto const root = proxied_path(uri);
-  auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
   std::optional<std::string> failure;
-  if (folder) {
-    co_await list_local_files(context.pool, *folder, record);
-  } else if (root && !root->empty()) {
-    failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, record));
-  } else if (attachments) {
+  bool const listed = co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
+  if (!listed && attachments) {
     failure = "its attachments (" + uri + ") are not behind the server's proxy";
-  } else if (!uri.empty()) {
+  } else if (!listed && !uri.empty()) {
     record.files.push_back({trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
   }
   if (failure) take_failure(record, "", *failure);
@@ -242,14 +251,8 @@ async::Task<> list_version_files(const Context& context, mlflow::Client& client,
                                  const mlflow::Capabilities& capabilities, bool local_artifacts,
                                  ModelVersionRecord& record) {
   std::string const uri(record.version.source());
-  auto const root = proxied_path(uri);
-  auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
   std::optional<std::string> failure;
-  if (folder) {
-    co_await list_local_files(context.pool, *folder, record);
-  } else if (root && !root->empty()) {
-    failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, record));
-  }
+  co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
   if (failure) take_failure(record, "", *failure);
   sort_files(record);
 }
@@ -258,16 +261,11 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record) {
   std::string const uri(record.model.artifact_uri());
-  auto const root = proxied_path(uri);
-  auto const folder = local_artifacts ? local_folder(uri) : std::nullopt;
   std::optional<std::string> failure;
-  if (folder) {
-    co_await list_local_files(context.pool, *folder, record);
-  } else if (root && !root->empty()) {
-    failure = co_await attempt(list_proxied_tree(client, capabilities.decodes_paths_twice, *root, record));
-  } else if (record.deleted) {
+  bool const listed = co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
+  if (!listed && record.deleted) {
     failure = "the model is deleted and its artifacts (" + uri + ") are not behind the server's proxy";
-  } else {
+  } else if (!listed) {
     failure = co_await attempt(
         list_model_tree(client, capabilities.decodes_paths_twice, std::string(record.model.id()), record));
   }

@@ -14,7 +14,7 @@ std::string id_of(const object& assessment) {
   return std::string(mlflow::get_string(assessment, "assessment_id"));
 }
 
-std::string overridden_by(const object& assessment) {
+std::string overrides_of(const object& assessment) {
   return std::string(mlflow::get_string(assessment, "overrides"));
 }
 
@@ -24,7 +24,7 @@ std::vector<object> in_order(std::vector<object> list) {
   while (!list.empty()) {
     std::set<std::string> left;
     for (auto const& one : list) left.insert(id_of(one));
-    auto next = std::find_if(list.begin(), list.end(), [&](const object& one) { return !left.contains(overridden_by(one)); });
+    auto next = std::find_if(list.begin(), list.end(), [&](const object& one) { return !left.contains(overrides_of(one)); });
     if (next == list.end()) next = list.begin();  // a circle: any order is as good
     out.push_back(std::move(*next));
     list.erase(next);
@@ -51,14 +51,14 @@ AssessmentPlan plan_assessments(const mlflow::json::array& wanted, const mlflow:
     more = false;
     for (auto const& value : wanted) {
       auto const* one = value.if_object();
-      if (one != nullptr && sent.contains(overridden_by(*one)) && sent.insert(id_of(*one)).second) more = true;
+      if (one != nullptr && sent.contains(overrides_of(*one)) && sent.insert(id_of(*one)).second) more = true;
     }
   }
   AssessmentPlan plan;
   for (auto const& value : wanted) {
     auto const* one = value.if_object();
     if (one == nullptr || !sent.contains(id_of(*one))) continue;
-    if (overridden_by(*one).empty()) {
+    if (overrides_of(*one).empty()) {
       plan.with_info.push_back(value);
       continue;
     }

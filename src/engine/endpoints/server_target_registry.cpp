@@ -158,13 +158,14 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
       co_return mapped;
     }
   }
+  // Its run may still come with the next job.
+  if (!run && !source_run.empty() && may_come(source_run)) {
+    mapped.failure = "its run " + source_run + " was not copied";
+    mapped.may_come = true;
+    co_return mapped;
+  }
   if (source.starts_with("models:/") || is_bucket(source)) {
     out.source = source;
-    if (!run && !source_run.empty() && may_come(source_run)) {
-      mapped.failure = "its run " + source_run + " was not copied";
-      mapped.may_come = true;
-      co_return mapped;
-    }
     if (!run && !source_run.empty()) {
       context_.report.loss(Kind::model_version, id, "",
                            "its run " + source_run + " was not copied; the version keeps the old id");
@@ -176,12 +177,6 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
         if (place) out.model_id = place->id;
       }
     }
-    co_return mapped;
-  }
-  // Its run may still come with the next job.
-  if (!run && !source_run.empty() && may_come(source_run)) {
-    mapped.failure = "its run " + source_run + " was not copied";
-    mapped.may_come = true;
     co_return mapped;
   }
   if (!record.files.empty() || proxied_path(source)) {
