@@ -9,6 +9,7 @@
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
 #include "engine/id_text.hpp"
+#include "engine/objects/object_kind.hpp"
 #include "engine/record_differences.hpp"
 #include "protocol/digest/sha256.hpp"
 
@@ -74,6 +75,7 @@ class Comparison {
     for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
     co_await compare_registered_models();
     for (auto const& [original, copy] : pairs) co_await compare_traces(original, copy);
+    for (auto const* kind : object_kinds()) co_await compare_objects(*kind);
     judge_pending();
     for (auto const& [kind, n] : extra_) {
       context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " +
@@ -293,7 +295,9 @@ class Comparison {
   async::Task<> compare_traces(ExperimentIds original, std::optional<ExperimentIds> copy) {
     auto kind_of = [](const TraceRecord&) { return Kind::trace; };
     auto id_of = [](const TraceRecord& record, bool) { return std::string(record.trace.id()); };
-    auto name_of = [](const TraceRecord& record) { return std::string(record.trace.tag("mlflow.traceName")); };
+    auto name_of = [](const TraceRecord& record) {
+      return std::string(record.trace.tag("mlflow.traceName"));
+    };
     auto match = [this, name_of](TraceRecord& a, TraceRecord& b) -> async::Task<> {
       auto found = differences(a, b);
       for (auto const* record : {&a, &b}) {
@@ -359,6 +363,90 @@ class Comparison {
     };
     co_await join<RegisteredModelRecord>(kind_of, original_.registered_models(nothing_),
                                          copy_.registered_models(nothing_), id_of, name_of, match);
+  }
+
+  // Ids of the copies that were paired before.
+  class PairIds final : public IdMap {
+   public:
+    explicit PairIds(const Comparison& pairs) : pairs_(pairs) {}
+    async::Task<std::optional<std::string>> find(Kind kind, std::string id) override {
+      if (kind == Kind::experiment) co_return found(pairs_.experiment_pairs_, id);
+      auto const& pairs = kind == Kind::run ? pairs_.run_pairs_ : pairs_.model_pairs_;
+      if (kind != Kind::run && kind != Kind::logged_model) {
+        auto const objects = pairs_.object_pairs_.find(kind);
+        if (objects == pairs_.object_pairs_.end()) co_return std::nullopt;
+        co_return found(objects->second, id);
+      }
+      auto const pair = pairs.find(id);
+      if (pair == pairs.end()) co_return std::nullopt;
+      co_return pair->second.copy_id;
+    }
+
+   private:
+    static std::optional<std::string> found(const std::map<std::string, std::string>& ids,
+                                            const std::string& id) {
+      auto const pair = ids.find(id);
+      return pair == ids.end() ? std::nullopt : std::optional(pair->second);
+    }
+    const Comparison& pairs_;
+  };
+
+  // What stands for an object on the other side: its marker, or what it is.
+  std::string object_key(const ObjectKind& kind, const json::object& doc,
+                         std::optional<std::string> original) const {
+    auto const tags = kind.tags(doc);
+    if (!original && tags) original = marked_source(*tags, identity_);
+    return tags && original ? "id " + *original : "identity " + kind.identity(doc);
+  }
+
+  using Copies = std::multimap<std::string, ObjectRecord>;
+
+  // Of several with that key the one that is equal.
+  static Copies::iterator best_copy(const ObjectKind& kind, Copies& copies, const std::string& key,
+                                    const json::object& content) {
+    auto const [first, last] = copies.equal_range(key);
+    auto const equal = std::find_if(first, last, [&](const Copies::value_type& item) {
+      return kind.comparable(item.second.doc) == content;
+    });
+    if (equal != last) return equal;
+    return first == last ? copies.end() : first;
+  }
+
+  async::Task<> compare_objects(const ObjectKind& kind) {
+    Copies copies;
+    auto copy_pages = copy_.objects(kind.kind(), nothing_);
+    while (auto page = co_await copy_pages->next()) {
+      for (auto& record : *page) {
+        auto key = object_key(kind, record.doc, std::nullopt);
+        copies.emplace(std::move(key), std::move(record));
+      }
+    }
+    PairIds ids(*this);
+    auto pages = original_.objects(kind.kind(), nothing_);
+    while (auto page = co_await pages->next()) {
+      context_.report.found(kind.kind(), page->size());
+      for (auto const& record : *page) {
+        auto const mapped = co_await kind.map(record, ids);
+        auto const content = kind.comparable(mapped.doc);
+        auto found = best_copy(kind, copies, object_key(kind, mapped.doc, record.id), content);
+        if (found == copies.end())
+          found = best_copy(kind, copies, "identity " + kind.identity(mapped.doc), content);
+        if (found == copies.end() || !mapped.failure.empty()) {
+          missing(kind.kind(), record.id, record.name);
+          continue;
+        }
+        Differences differences;
+        differences.fields = differing_fields(content, kind.comparable(found->second.doc));
+        for (auto const* one : {&record, static_cast<const ObjectRecord*>(&found->second)}) {
+          if (!one->read_error.empty()) differences.fields.push_back("cannot be read: " + one->read_error);
+        }
+        for (auto const& loss : mapped.losses) differences.fields.push_back(loss);
+        object_pairs_[kind.kind()][record.id] = found->second.id;
+        judge(kind.kind(), record.id, record.name, std::move(differences));
+        copies.erase(found);
+      }
+    }
+    if (!copies.empty()) extra_[kind.kind()] = copies.size();
   }
 
   async::Task<> compare_files(const RecordBase& a, FileOwner owner_a, const RecordBase& b, FileOwner owner_b,
@@ -453,6 +541,7 @@ class Comparison {
   KnowsNothing nothing_;
   Pairs run_pairs_, model_pairs_;
   std::map<std::string, std::string> experiment_pairs_;  // ids, of those that have a copy
+  std::map<Kind, std::map<std::string, std::string>> object_pairs_;
   std::deque<PendingText> pending_;
   using Key = std::pair<Kind, std::string>;
   std::map<Key, bool> outcome_;  // true: equal so far

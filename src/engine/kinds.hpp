@@ -15,28 +15,60 @@ enum class Kind {
   prompt,
   prompt_version,
   trace,
+  scorer,
+  evaluation_dataset,
+  issue,
+  webhook,
   artifact
 };
 
-inline constexpr std::array all_kinds{Kind::experiment,    Kind::run,    Kind::logged_model,   Kind::registered_model,
-                                      Kind::model_version, Kind::prompt, Kind::prompt_version, Kind::trace,
-                                      Kind::artifact};
-inline constexpr std::size_t kind_count = all_kinds.size();
+struct KindNames {
+  Kind kind;
+  std::string_view name;   // in archives, reports and JSON
+  std::string_view label;  // in tables and sentences
+};
+inline constexpr std::array kind_names{
+    KindNames{Kind::experiment, "experiment", "experiments"},
+    KindNames{Kind::run, "run", "runs"},
+    KindNames{Kind::logged_model, "logged_model", "logged models"},
+    KindNames{Kind::registered_model, "registered_model", "registered models"},
+    KindNames{Kind::model_version, "model_version", "model versions"},
+    KindNames{Kind::prompt, "prompt", "prompts"},
+    KindNames{Kind::prompt_version, "prompt_version", "prompt versions"},
+    KindNames{Kind::trace, "trace", "traces"},
+    KindNames{Kind::scorer, "scorer", "scorers"},
+    KindNames{Kind::evaluation_dataset, "evaluation_dataset", "evaluation datasets"},
+    KindNames{Kind::issue, "issue", "issues"},
+    KindNames{Kind::webhook, "webhook", "webhooks"},
+    KindNames{Kind::artifact, "artifact", "artifacts"},
+};
+inline constexpr std::size_t kind_count = kind_names.size();
 
-// The name in archives, reports and JSON: "logged_model".
+namespace detail {
+constexpr auto kinds_of(const std::array<KindNames, kind_count>& names) {
+  std::array<Kind, kind_count> kinds{};
+  for (std::size_t i = 0; i < kind_count; ++i) kinds[i] = names[i].kind;
+  return kinds;
+}
+constexpr bool in_order(const std::array<KindNames, kind_count>& names) {
+  for (std::size_t i = 0; i < kind_count; ++i) {
+    if (static_cast<std::size_t>(names[i].kind) != i) return false;
+  }
+  return true;
+}
+}  // namespace detail
+static_assert(detail::in_order(kind_names));
+
+inline constexpr std::array all_kinds = detail::kinds_of(kind_names);
+
+// "logged_model"
 constexpr std::string_view kind_name(Kind kind) {
-  constexpr std::string_view names[] = {"experiment",    "run",    "logged_model",   "registered_model",
-                                        "model_version", "prompt", "prompt_version", "trace",
-                                        "artifact"};
-  return names[static_cast<std::size_t>(kind)];
+  return kind_names[static_cast<std::size_t>(kind)].name;
 }
 
-// In tables and sentences: "logged models".
+// "logged models"
 constexpr std::string_view kind_label(Kind kind) {
-  constexpr std::string_view labels[] = {"experiments",    "runs",    "logged models",   "registered models",
-                                         "model versions", "prompts", "prompt versions", "traces",
-                                         "artifacts"};
-  return labels[static_cast<std::size_t>(kind)];
+  return kind_names[static_cast<std::size_t>(kind)].label;
 }
 
 }  // namespace mlferry::engine

@@ -275,7 +275,8 @@ Differences differences(const ModelVersionRecord& original, const ModelVersionRe
   compare_text(out, "run link", a.run_link(), b.run_link());
   compare_prompt_tags(out, a.tags(), b.tags());
   auto const tags = b.tags();
-  if (mlflow::find_value(tags, carrier_tag) != nullptr) return out;  // its files are compared, not where they are
+  if (mlflow::find_value(tags, carrier_tag) != nullptr)
+    return out;  // its files are compared, not where they are
   out.with_ids.push_back({"run", std::string(a.run_id()), std::string(b.run_id())});
   out.with_ids.push_back({"source", std::string(a.source()), std::string(b.source())});
   return out;
@@ -329,7 +330,8 @@ void compare_assessments(Differences& out, const json::object& original, const j
     auto metadata_b = members(mlflow::get_object(*found->second, "metadata"));
     a.erase("metadata");
     b.erase("metadata");
-    move_to_ids(out, "assessment " + id + " metadata", "mlflow.assessment.sourceRunId", metadata_a, metadata_b);
+    move_to_ids(out, "assessment " + id + " metadata", "mlflow.assessment.sourceRunId", metadata_a,
+                metadata_b);
     compare_maps(out, "assessment " + id + " field", a, b);
     compare_maps(out, "assessment " + id + " metadata", metadata_a, metadata_b);
   }
@@ -401,7 +403,9 @@ std::string span_difference(const json::array& original, const json::array& copy
   auto const parting = std::mismatch(in_a->begin(), in_a->end(), in_b->begin(), in_b->end()).first;
   auto const at = static_cast<std::size_t>(parting - in_a->begin());
   auto const from = at > 30 ? at - 30 : 0;
-  auto const part = [&](const std::string& text) { return quoted(text.substr(std::min(from, text.size()), 70)); };
+  auto const part = [&](const std::string& text) {
+    return quoted(text.substr(std::min(from, text.size()), 70));
+  };
   return "a span: ..." + part(*in_a) + " became ..." + part(*in_b);
 }
 

@@ -15,8 +15,9 @@ struct TextWithIds {
   std::string field;
   std::string original;
   std::string copy;
-  bool unordered = false;    // lines in any order
-  bool experiments = false;  // a list "1,2" of experiment ids, in any order; those without a copy are left out
+  bool unordered = false;  // lines in any order
+  bool experiments =
+      false;  // a list "1,2" of experiment ids, in any order; those without a copy are left out
 };
 
 struct Differences {

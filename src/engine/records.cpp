@@ -77,6 +77,14 @@ json::object to_archive(const TraceRecord& record) {
   return out;
 }
 
+json::object to_archive(const ObjectRecord& record) {
+  return {{"object", record.doc}};
+}
+
+void from_archive(const json::object& object, ObjectRecord& record) {
+  record.doc = part(object, "object");
+}
+
 void from_archive(const json::object& object, TraceRecord& record) {
   record.trace.doc = part(object, "trace");
   if (auto const* spans = mlflow::get_array(object, "spans")) record.spans = *spans;
@@ -89,7 +97,8 @@ void from_archive(const json::object& object, TraceRecord& record) {
     for (auto const& value : *prompts) {
       auto const* prompt = value.if_object();
       if (prompt == nullptr) continue;
-      record.linked_prompts.emplace_back(mlflow::get_string(*prompt, "name"), mlflow::get_string(*prompt, "version"));
+      record.linked_prompts.emplace_back(mlflow::get_string(*prompt, "name"),
+                                         mlflow::get_string(*prompt, "version"));
     }
   }
 }

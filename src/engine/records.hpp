@@ -55,7 +55,8 @@ struct LoggedModelRecord : RecordBase {
   bool deleted = false;
 };
 
-// Its files are its run's or logged model's; it brings `files` of its own only when that is not among what is moved.
+// Its files are its run's or logged model's; it brings `files` of its own only when that is not among what is
+// moved.
 struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
 };
@@ -72,13 +73,22 @@ struct RegisteredModelRecord : RecordBase {
 // A trace with its assessments.
 struct TraceRecord : RecordBase {
   mlflow::Trace trace;
-  // As get-trace-artifact gives them, of a trace whose spans are in the server's database. Else they are the file
-  // "traces.json".
+  // As get-trace-artifact gives them, of a trace whose spans are in the server's database. Else they are the
+  // file "traces.json".
   json::array spans;
-  std::vector<std::string> linked_runs;  // besides the one in its metadata
+  std::vector<std::string> linked_runs;                             // besides the one in its metadata
   std::vector<std::pair<std::string, std::string>> linked_prompts;  // (name, version)
 };
 inline constexpr const char* trace_file = "traces.json";
+
+// An object of a kind that is whole in one document (engine/objects).
+struct ObjectRecord : RecordBase {
+  Kind kind = Kind::scorer;
+  std::string id;      // in the source, unique within the kind
+  std::string parent;  // id of its experiment, or ""
+  std::string name;
+  json::object doc;
+};
 
 // Whose files: enough to open them at the source.
 struct FileOwner {
@@ -117,12 +127,14 @@ json::object to_archive(const LoggedModelRecord& record);
 json::object to_archive(const RegisteredModelRecord& record);
 json::object to_archive(const ModelVersionRecord& record);
 json::object to_archive(const TraceRecord& record);
+json::object to_archive(const ObjectRecord& record);
 void from_archive(const json::object& object, ExperimentRecord& record);
 void from_archive(const json::object& object, RunRecord& record);
 void from_archive(const json::object& object, LoggedModelRecord& record);
 void from_archive(const json::object& object, RegisteredModelRecord& record);
 void from_archive(const json::object& object, ModelVersionRecord& record);
 void from_archive(const json::object& object, TraceRecord& record);
+void from_archive(const json::object& object, ObjectRecord& record);
 
 // Roughly how much memory a record holds.
 std::size_t footprint(const RunRecord& record);

@@ -129,6 +129,11 @@ json::object Report::to_json() const {
                                     {"name", finding.name},
                                     {"text", finding.text}});
   }
+  json::array follow_ups;
+  for (auto const& item : follow_ups_) {
+    follow_ups.push_back(json::object{
+        {"kind", kind_name(item.kind)}, {"id", item.id}, {"name", item.name}, {"action", item.action}});
+  }
   json::object uncopied;
   for (auto const& [kind, n] : not_copied) uncopied[kind] = n;
   json::array sentences;
@@ -143,7 +148,8 @@ json::object Report::to_json() const {
                       {"not_copied", std::move(uncopied)},
                       {"notes", std::move(sentences)},
                       {"findings", std::move(findings)},
-                      {"findings_left_out", left_out_}};
+                      {"findings_left_out", left_out_},
+                      {"follow_up", std::move(follow_ups)}};
 }
 
 }  // namespace mlferry::engine

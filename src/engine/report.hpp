@@ -43,6 +43,14 @@ struct Finding {
   std::string text;
 };
 
+// What no API can move, and what an administrator has to do about it in the target.
+struct FollowUp {
+  Kind kind;
+  std::string id;  // in the source
+  std::string name;
+  std::string action;
+};
+
 class Report {
  public:
   // Called for every finding as it comes, for logs and --json; may be empty.
@@ -67,6 +75,9 @@ class Report {
   // copied (or skipped), once, however often it is told.
   void failed_after(Kind kind, std::string id, std::string name, std::string cause);
   void loss(Kind kind, std::string id, std::string name, std::string what);
+  void follow_up(Kind kind, std::string id, std::string name, std::string action) {
+    follow_ups_.push_back({kind, std::move(id), std::move(name), std::move(action)});
+  }
   void verified(Kind kind) { ++at(kind).verified; }
   void different(Kind kind, std::string id, std::string name, std::vector<std::string> differences);
   // Takes over what a comparison after the job found.
@@ -82,6 +93,7 @@ class Report {
   std::uint64_t bytes() const { return bytes_; }
   // The first `max_findings` of each severity; the counts go on.
   const std::vector<Finding>& findings() const { return findings_; }
+  const std::vector<FollowUp>& follow_ups() const { return follow_ups_; }
   std::uint64_t findings_left_out() const { return left_out_; }
 
   // Kinds that the source holds and that this version does not copy: "traces" -> 12. -1: cannot be counted
@@ -108,6 +120,7 @@ class Report {
   std::set<std::pair<Kind, std::string>> failed_;  // runs and logged models
   std::set<std::pair<Kind, std::string>> failed_after_;
   std::vector<Finding> findings_;
+  std::vector<FollowUp> follow_ups_;
   std::uint64_t left_out_ = 0;
   std::uint64_t bytes_ = 0;
   bool was_verified_ = false;

@@ -5,6 +5,7 @@
 #include "async/queue.hpp"
 #include "async/task_group.hpp"
 #include "engine/failure.hpp"
+#include "engine/objects/object_kind.hpp"
 
 namespace mlferry::engine {
 
@@ -43,6 +44,7 @@ class Transfer {
     co_await target_.put_links();
     co_await put_registered_models();
     co_await put_all_traces();
+    for (auto const* kind : object_kinds()) co_await put_all_objects(kind->kind());
     co_await target_.finish(context_.report);
     context_.report.target = target_.describe();
   }
@@ -189,6 +191,15 @@ class Transfer {
     }
   };
 
+  struct PutObject {
+    Transfer* self;
+    std::string id(const ObjectRecord& record) const { return record.id; }
+    std::string name(const ObjectRecord& record) const { return record.name; }
+    async::Task<Outcome> operator()(ObjectRecord record) const {
+      return self->target_.put_object(std::move(record));
+    }
+  };
+
   async::Task<> put_all_runs() {
     auto make = [this](const std::string& id) { return source_.runs(id, target_); };
     return for_each_experiment<RunRecord>(Kind::run, make, PutRun{this});
@@ -202,7 +213,9 @@ class Transfer {
   struct PutTrace {
     Transfer* self;
     std::string id(const TraceRecord& record) const { return std::string(record.trace.id()); }
-    std::string name(const TraceRecord& record) const { return std::string(record.trace.tag("mlflow.traceName")); }
+    std::string name(const TraceRecord& record) const {
+      return std::string(record.trace.tag("mlflow.traceName"));
+    }
     async::Task<Outcome> operator()(TraceRecord record) const {
       return self->target_.put_trace(std::move(record), self->source_);
     }
@@ -226,6 +239,33 @@ class Transfer {
     };
     co_await async::with_task_group(context_.executor, body);
     co_await put_waiting_models();
+  }
+
+  async::Task<> put_all_objects(Kind kind) {
+    auto pages = source_.objects(kind, target_);
+    std::exception_ptr failure;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      while (auto page = co_await pages->next()) {
+        context_.report.found(kind, page->size());
+        for (auto& record : *page) {
+          auto slot = co_await slots_.acquire();
+          tasks.spawn(put_one(kind, std::move(record), PutObject{this}, std::move(slot)));
+        }
+      }
+    };
+    try {
+      co_await async::with_task_group(context_.executor, body);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (!failure) co_return;
+    if (ends_the_job(failure)) std::rethrow_exception(failure);
+    // What the list did not give is unknown, and must not pass as complete.
+    context_.report.found(kind);
+    fail(kind, "?", "",
+         std::make_exception_ptr(
+             std::runtime_error("the list of " + std::string(kind_label(kind)) +
+                                " could not be read to the end: " + describe_failure(failure))));
   }
 
   // Models whose versions point into other models: again until a round brings nothing more, then for good.

@@ -118,6 +118,44 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
   std::int64_t after_ = 0;
 };
 
+// Of a kind that is whole in its document.
+class ArchiveSource::DocumentPages final : public Pages<ObjectRecord> {
+ public:
+  DocumentPages(ArchiveSource& source, Kind kind, Known& known)
+      : source_(source), kind_(kind), known_(known) {}
+
+  async::Task<std::optional<std::vector<ObjectRecord>>> next() override {
+    if (done_) co_return std::nullopt;
+    auto permit = std::make_shared<async::Permit>(co_await source_.context_.memory.acquire(page_memory));
+    auto page = co_await source_.snapshot_->objects(std::string(kind_name(kind_)), std::nullopt, after_,
+                                                    models_a_page);
+    after_ = page.next;
+    done_ = page.next == 0;
+    if (page.objects.empty()) co_return std::nullopt;
+    std::vector<ObjectRecord> records;
+    for (auto& object : page.objects) {
+      auto& record = records.emplace_back();
+      from_archive(object.record, record);
+      record.kind = kind_;
+      record.id = object.row.id;
+      record.parent = object.row.parent;
+      record.name = object.row.name;
+      record.fingerprint = object.row.fingerprint;
+      record.memory = permit;
+      if (record.fingerprint.empty() || source_.context_.options.full) continue;
+      record.unchanged = co_await known_.unchanged(kind_, "", record.id, record.fingerprint);
+    }
+    co_return records;
+  }
+
+ private:
+  ArchiveSource& source_;
+  Kind kind_;
+  Known& known_;
+  std::int64_t after_ = 0;
+  bool done_ = false;
+};
+
 ArchiveSource::ArchiveSource(const Context& context, archive::Archive& archive, std::string place,
                              std::string snapshot)
     : context_(context), archive_(archive), place_(std::move(place)), snapshot_id_(std::move(snapshot)) {}
@@ -166,6 +204,10 @@ std::unique_ptr<Pages<TraceRecord>> ArchiveSource::traces(std::string experiment
 
 std::unique_ptr<Pages<RegisteredModelRecord>> ArchiveSource::registered_models(Known&) {
   return std::make_unique<ModelPages>(*this);
+}
+
+std::unique_ptr<Pages<ObjectRecord>> ArchiveSource::objects(Kind kind, Known& known) {
+  return std::make_unique<DocumentPages>(*this, kind, known);
 }
 
 async::Task<std::unique_ptr<async::ByteReader>> ArchiveSource::open_file(FileOwner owner, FileEntry file) {

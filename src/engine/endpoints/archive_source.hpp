@@ -21,12 +21,14 @@ class ArchiveSource final : public Source {
   std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) override;
   std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) override;
+  std::unique_ptr<Pages<ObjectRecord>> objects(Kind kind, Known& known) override;
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) override;
 
  private:
   template <class Record>
   class ObjectPages;
   class ModelPages;
+  class DocumentPages;
 
   async::Task<> add_files(RecordBase& record, Kind kind, std::string id);
 

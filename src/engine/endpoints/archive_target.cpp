@@ -89,7 +89,7 @@ async::Task<Outcome> ArchiveTarget::keep(Kind kind, std::string id, std::string 
   co_return Outcome::unchanged;
 }
 
-async::Task<Outcome> ArchiveTarget::put_object(archive::ObjectRow row, json::object record) {
+async::Task<Outcome> ArchiveTarget::put_row(archive::ObjectRow row, json::object record) {
   auto outcome = Outcome::created;
   if (base_) {
     // Read whole and found the same after all: an unfinished run, or a kind that has nothing beyond its
@@ -110,7 +110,7 @@ async::Task<Outcome> ArchiveTarget::put_experiment(ExperimentRecord record) {
   auto row = row_of(Kind::experiment, experiment.id(), "", experiment.name(), experiment.deleted(),
                     record.fingerprint);
   row.time = mlflow::get_int(experiment.doc, "creation_time");
-  co_return co_await put_object(std::move(row), to_archive(record));
+  co_return co_await put_row(std::move(row), to_archive(record));
 }
 
 async::Task<> ArchiveTarget::put_file(FileOwner owner, FileEntry file, std::string name,
@@ -179,7 +179,7 @@ async::Task<Outcome> ArchiveTarget::put_run(RunRecord record, Source& source) {
                     complete ? record.fingerprint : "");
   row.status = record.run.status();
   row.time = record.run.start_time();
-  co_return co_await put_object(std::move(row), to_archive(record));
+  co_return co_await put_row(std::move(row), to_archive(record));
 }
 
 async::Task<Outcome> ArchiveTarget::put_logged_model(LoggedModelRecord record, Source& source) {
@@ -192,29 +192,28 @@ async::Task<Outcome> ArchiveTarget::put_logged_model(LoggedModelRecord record, S
                     complete ? record.fingerprint : "");
   row.status = record.model.status();
   row.time = mlflow::get_int(record.model.info(), "creation_timestamp_ms");
-  co_return co_await put_object(std::move(row), to_archive(record));
+  co_return co_await put_row(std::move(row), to_archive(record));
 }
 
 async::Task<> ArchiveTarget::put_links() {
   co_return;
 }
 
-async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, Source& source,
-                                                         bool) {
+async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord record, Source& source, bool) {
   std::string const name(record.model.name());
   context_.report.found(record.version_kind(), record.versions.size());
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   for (auto const& item : record.versions) {
     auto const number = item.version.number();
-    auto row =
-        row_of(record.version_kind(), name + "/" + std::to_string(number), name, name, false, item.fingerprint);
+    auto row = row_of(record.version_kind(), name + "/" + std::to_string(number), name, name, false,
+                      item.fingerprint);
     row.status = item.version.status();
     if (!item.files.empty() || !item.gaps.empty()) {
       bool const complete = co_await put_files(owner_of(item), item, name, source);
       if (!complete) row.fingerprint.clear();
     }
     row.time = mlflow::get_int(item.version.doc, "creation_timestamp");
-    auto const outcome = co_await put_object(std::move(row), to_archive(item));
+    auto const outcome = co_await put_row(std::move(row), to_archive(item));
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(record.version_kind());
     } else {
@@ -223,7 +222,7 @@ async::Task<Outcome> ArchiveTarget::put_registered_model(RegisteredModelRecord r
   }
   auto row = row_of(record.kind(), name, "", name, false, record.fingerprint);
   row.time = mlflow::get_int(record.model.doc, "creation_timestamp");
-  co_return co_await put_object(std::move(row), to_archive(record));
+  co_return co_await put_row(std::move(row), to_archive(record));
 }
 
 async::Task<Outcome> ArchiveTarget::put_trace(TraceRecord record, Source& source) {
@@ -232,9 +231,17 @@ async::Task<Outcome> ArchiveTarget::put_trace(TraceRecord record, Source& source
   if (record.unchanged) co_return co_await keep(Kind::trace, id, name, record);
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   bool const complete = co_await put_files(owner_of(record), record, name, source);
-  auto row = row_of(Kind::trace, id, record.trace.experiment_id(), name, false, complete ? record.fingerprint : "");
+  auto row =
+      row_of(Kind::trace, id, record.trace.experiment_id(), name, false, complete ? record.fingerprint : "");
   row.status = record.trace.state();
-  co_return co_await put_object(std::move(row), to_archive(record));
+  co_return co_await put_row(std::move(row), to_archive(record));
+}
+
+async::Task<Outcome> ArchiveTarget::put_object(ObjectRecord record) {
+  if (record.unchanged) co_return co_await keep(record.kind, record.id, record.name, record);
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto row = row_of(record.kind, record.id, record.parent, record.name, false, record.fingerprint);
+  co_return co_await put_row(std::move(row), to_archive(record));
 }
 
 async::Task<> ArchiveTarget::finish(Report& report) {

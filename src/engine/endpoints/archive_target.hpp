@@ -26,6 +26,7 @@ class ArchiveTarget final : public Target {
   async::Task<Outcome> put_registered_model(RegisteredModelRecord record, Source& source,
                                             bool last_try) override;
   async::Task<Outcome> put_trace(TraceRecord record, Source& source) override;
+  async::Task<Outcome> put_object(ObjectRecord record) override;
   async::Task<> finish(Report& report) override;
   std::string describe() const override;
 
@@ -33,7 +34,7 @@ class ArchiveTarget final : public Target {
   const archive::SnapshotInfo& snapshot() const { return snapshot_; }
 
  private:
-  async::Task<Outcome> put_object(archive::ObjectRow row, json::object record);
+  async::Task<Outcome> put_row(archive::ObjectRow row, json::object record);
   async::Task<Outcome> keep(Kind kind, std::string id, std::string name, const RecordBase& record);
   async::Task<bool> put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source);
   async::Task<> put_file(FileOwner owner, FileEntry file, std::string name, std::string previous_sha256,

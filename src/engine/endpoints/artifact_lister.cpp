@@ -132,9 +132,9 @@ async::Task<> list_model_tree(mlflow::Client& client, bool decodes_twice, std::s
 }
 
 // Lists a local folder or a proxied tree; false when the URI names neither.
-async::Task<bool> list_tree(const Context& context, mlflow::Client& client, const mlflow::Capabilities& capabilities,
-                            bool local_artifacts, std::string uri, RecordBase& owner,
-                            std::optional<std::string>& failure) {
+async::Task<bool> list_tree(const Context& context, mlflow::Client& client,
+                            const mlflow::Capabilities& capabilities, bool local_artifacts, std::string uri,
+                            RecordBase& owner, std::optional<std::string>& failure) {
   if (auto const folder = local_artifacts ? local_folder(uri) : std::nullopt) {
     co_await list_local_files(context.pool, *folder, owner);
     co_return true;
@@ -231,17 +231,19 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client,
 }
 
 async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
-                               const mlflow::Capabilities& capabilities, bool local_artifacts, bool attachments,
-                               TraceRecord& record) {
+                               const mlflow::Capabilities& capabilities, bool local_artifacts,
+                               bool attachments, TraceRecord& record) {
   std::string const uri(record.trace.artifact_uri());
   bool const in_database = record.trace.spans_in_database();
   if (in_database && !attachments) co_return;
   std::optional<std::string> failure;
-  bool const listed = co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
+  bool const listed =
+      co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
   if (!listed && attachments) {
     failure = "its attachments (" + uri + ") are not behind the server's proxy";
   } else if (!listed && !uri.empty()) {
-    record.files.push_back({trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
+    record.files.push_back(
+        {trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
   }
   if (failure) take_failure(record, "", *failure);
   sort_files(record);
@@ -262,7 +264,8 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                LoggedModelRecord& record) {
   std::string const uri(record.model.artifact_uri());
   std::optional<std::string> failure;
-  bool const listed = co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
+  bool const listed =
+      co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
   if (!listed && record.deleted) {
     failure = "the model is deleted and its artifacts (" + uri + ") are not behind the server's proxy";
   } else if (!listed) {

@@ -37,11 +37,11 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record);
 
-// The same for a trace: of one whose spans are in an artifact all files, of another its attachments when there
-// are any. `attachments`: its spans refer to some.
+// The same for a trace: of one whose spans are in an artifact all files, of another its attachments when
+// there are any. `attachments`: its spans refer to some.
 async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
-                               const mlflow::Capabilities& capabilities, bool local_artifacts, bool attachments,
-                               TraceRecord& record);
+                               const mlflow::Capabilities& capabilities, bool local_artifacts,
+                               bool attachments, TraceRecord& record);
 
 // The same for a model version, whose files no run or logged model brings along.
 async::Task<> list_version_files(const Context& context, mlflow::Client& client,

@@ -24,7 +24,8 @@ std::vector<object> in_order(std::vector<object> list) {
   while (!list.empty()) {
     std::set<std::string> left;
     for (auto const& one : list) left.insert(id_of(one));
-    auto next = std::find_if(list.begin(), list.end(), [&](const object& one) { return !left.contains(overrides_of(one)); });
+    auto next = std::find_if(list.begin(), list.end(),
+                             [&](const object& one) { return !left.contains(overrides_of(one)); });
     if (next == list.end()) next = list.begin();  // a circle: any order is as good
     out.push_back(std::move(*next));
     list.erase(next);

@@ -21,17 +21,12 @@ struct Listing {
 };
 
 constexpr Listing listings[] = {
-    {"evaluation datasets", Method::post, "/api/3.0/mlflow/datasets/search", R"({"max_results":1000})",
-     "datasets"},
-    {"scorers", Method::get, "/api/3.0/mlflow/scorers/list", "", "scorers"},
-    {"webhooks", Method::get, "/api/2.0/mlflow/webhooks", "", "webhooks"},
     {"gateway secrets", Method::get, "/api/3.0/mlflow/gateway/secrets/list", "", "secrets"},
     {"gateway model definitions", Method::get, "/api/3.0/mlflow/gateway/model-definitions/list", "",
      "model_definitions"},
     {"gateway endpoints", Method::get, "/api/3.0/mlflow/gateway/endpoints/list", "", "endpoints"},
     {"gateway budgets", Method::get, "/api/3.0/mlflow/gateway/budgets/list", "", "budget_policies"},
     {"gateway guardrails", Method::get, "/api/3.0/mlflow/gateway/guardrails/list", "", "guardrails"},
-    {"issues", Method::post, "/api/3.0/mlflow/issues/search", R"({"max_results":1000})", "issues"},
     {"MCP servers", Method::get, "/api/3.0/mlflow/mcp-servers", "", "mcp_servers"},
     {"users", Method::get, "/api/2.0/mlflow/users/list", "", "users"},
     {"roles", Method::get, "/api/3.0/mlflow/roles/list", "", "roles"},
@@ -75,7 +70,8 @@ async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Met
 }
 
 // Traces of the form of MLflow 2.14 to 3.1: every page has to be read.
-async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client, std::vector<std::string> ids) {
+async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client,
+                                                          std::vector<std::string> ids) {
   std::int64_t total = 0;
   for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
     auto const end = std::min(ids.size(), i + experiments_a_question);

@@ -16,6 +16,8 @@ std::unique_ptr<Pages<RunRecord>> make_run_pages(ServerSource& source, std::stri
 std::unique_ptr<Pages<LoggedModelRecord>> make_logged_model_pages(ServerSource& source,
                                                                   std::string experiment_id, Known& known);
 std::unique_ptr<Pages<RegisteredModelRecord>> make_registered_model_pages(ServerSource& source);
-std::unique_ptr<Pages<TraceRecord>> make_trace_pages(ServerSource& source, std::string experiment_id, Known& known);
+std::unique_ptr<Pages<TraceRecord>> make_trace_pages(ServerSource& source, std::string experiment_id,
+                                                     Known& known);
+std::unique_ptr<Pages<ObjectRecord>> make_object_pages(ServerSource& source, Kind kind, Known& known);
 
 }  // namespace mlferry::engine

@@ -153,7 +153,13 @@ async::Task<SourceInfo> ServerSource::open() {
 }
 
 void ServerSource::remember(const mlflow::Experiment& experiment) {
-  locations_[std::string(experiment.id())] = experiment.artifact_location();
+  std::string const id(experiment.id());
+  locations_[id] = experiment.artifact_location();
+  if (experiment.deleted()) {
+    active_.erase(id);
+  } else {
+    active_.insert(id);
+  }
 }
 
 void ServerSource::remember_run(std::string_view id) {
@@ -187,6 +193,10 @@ std::unique_ptr<Pages<LoggedModelRecord>> ServerSource::logged_models(std::strin
 
 std::unique_ptr<Pages<TraceRecord>> ServerSource::traces(std::string experiment_id, Known& known) {
   return make_trace_pages(*this, std::move(experiment_id), known);
+}
+
+std::unique_ptr<Pages<ObjectRecord>> ServerSource::objects(Kind kind, Known& known) {
+  return make_object_pages(*this, kind, known);
 }
 
 std::unique_ptr<Pages<RegisteredModelRecord>> ServerSource::registered_models(Known&) {

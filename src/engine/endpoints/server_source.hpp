@@ -30,6 +30,7 @@ class ServerSource final : public Source {
   std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string experiment_id, Known& known) override;
   std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) override;
   std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) override;
+  std::unique_ptr<Pages<ObjectRecord>> objects(Kind kind, Known& known) override;
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) override;
 
   // Shared by the pages below.
@@ -39,9 +40,7 @@ class ServerSource final : public Source {
   const ServerSourceOptions& options() const { return options_; }
   bool has_logged_models() const { return has_logged_models_; }
   // False only when the experiment certainly has none.
-  bool may_have_traces(const std::string& experiment_id) const {
-    return traced_.contains(experiment_id);
-  }
+  bool may_have_traces(const std::string& experiment_id) const { return traced_.contains(experiment_id); }
   // Read once, by the first who asks.
   async::Task<const TraceLinks*> trace_links();
   // Logged models that runs name; the deleted ones among them are found in no listing.
@@ -52,6 +51,7 @@ class ServerSource final : public Source {
   // Runs that the pages gave: what lies in their folders is moved with them.
   void remember_run(std::string_view id);
   bool gave_run(std::string_view id);
+  const std::set<std::string>& active_experiments() const { return active_; }
   std::string artifact_location(const std::string& experiment_id) const;
   void remember(const mlflow::Experiment& experiment);
 
@@ -74,6 +74,7 @@ class ServerSource final : public Source {
   std::vector<std::array<unsigned char, 16>> given_runs_;
   bool given_runs_sorted_ = true;
   std::map<std::string, std::string> locations_;
+  std::set<std::string> active_;  // experiments that are not deleted
 };
 
 }  // namespace mlferry::engine

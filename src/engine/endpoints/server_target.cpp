@@ -43,6 +43,7 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
   }
   co_await look_for_traces();
   carriers_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
+  objects_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
   ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
 }
 
@@ -56,6 +57,7 @@ ServerTarget::Container& ServerTarget::container_of(std::string_view source_expe
 
 async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std::string id,
                                           std::string fingerprint) {
+  if (is_object_kind(kind)) co_return co_await object_unchanged(kind, id, fingerprint);
   auto const found = containers_.find(container);
   if (found == containers_.end() || found->second.id.empty() || context_.options.full) co_return false;
   auto const entry = co_await find_copy({kind, id, found->second.id});
@@ -365,6 +367,7 @@ async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
 
 async::Task<> ServerTarget::finish(Report& report) {
   if (context_.options.dry_run) co_return;
+  co_await activate_objects(report);
   co_await delete_all(DeleteKind::logged_model, report);
   co_await delete_all(DeleteKind::run, report);
   co_await delete_all(DeleteKind::experiment, report);

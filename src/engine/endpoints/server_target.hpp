@@ -13,6 +13,7 @@
 #include "engine/endpoints/target.hpp"
 #include "engine/id_text.hpp"
 #include "engine/ledger.hpp"
+#include "engine/objects/object_kind.hpp"
 #include "protocol/mlflow/client.hpp"
 
 namespace mlferry::engine {
@@ -43,6 +44,7 @@ class ServerTarget final : public Target {
   async::Task<Outcome> put_registered_model(RegisteredModelRecord record, Source& source,
                                             bool last_try) override;
   async::Task<Outcome> put_trace(TraceRecord record, Source& source) override;
+  async::Task<Outcome> put_object(ObjectRecord record) override;
   async::Task<> finish(Report& report) override;
   std::string describe() const override;
 
@@ -116,11 +118,28 @@ class ServerTarget final : public Target {
   async::Task<std::string> copied_run(std::string source_run, std::string_view trace_id, const char* what,
                                       bool& settled);
   async::Task<json::array> map_assessments(const TraceRecord& record, bool& settled);
-  async::Task<json::object> map_trace(const TraceRecord& record, const Container& container,
-                                      bool& settled);
+  async::Task<json::object> map_trace(const TraceRecord& record, const Container& container, bool& settled);
   async::Task<bool> put_trace_files(const TraceRecord& record, Place place, std::string name, Source& source,
                                     bool as_spans, bool is_new);
   async::Task<> put_trace_links(const TraceRecord& record, bool& settled);
+
+  // server_target_objects.cpp
+  class CopyIds;
+  struct SeenObjects {  // of one kind, in the destination
+    bool supported = false;
+    std::map<std::string, ObjectRecord> by_id;
+    std::set<std::string> claimed;  // ids of those that a record of this job stands for
+  };
+  struct Claim {
+    std::string id;     // "" when the destination has none
+    bool ours = false;  // made by a job from this source
+  };
+  ServerView object_view();
+  async::Task<SeenObjects*> see_objects(const ObjectKind& kind, bool again);
+  async::Task<bool> object_unchanged(Kind kind, std::string id, std::string fingerprint);
+  async::Task<Claim> claim_object(const ObjectKind& kind, std::string source_id, json::object wanted);
+  async::Task<std::string> create_object(const ObjectKind& kind, std::string source_id, json::object wanted);
+  async::Task<> activate_objects(Report& report);
 
   // server_target_registry.cpp
   struct MappedVersion {
@@ -134,8 +153,8 @@ class ServerTarget final : public Target {
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
   async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
   async::Task<MappedVersion> map_prompt_version(const mlflow::ModelVersion& version);
-  async::Task<> put_version_details(const mlflow::ModelVersion& wanted,
-                                    const mlflow::ModelVersion* existing, bool& changed);
+  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
+                                    bool& changed);
   async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
                              Source& source, bool& changed);
   async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
@@ -151,7 +170,16 @@ class ServerTarget final : public Target {
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
   std::unique_ptr<async::Semaphore> carriers_turn_;  // who makes their experiment
-  bool has_traces_ = false;  // the destination had some before this job
+  std::unique_ptr<async::Semaphore> objects_turn_;   // who lists them
+  std::map<Kind, SeenObjects> seen_objects_;
+  struct Sleeper {
+    ObjectRecord record;
+    std::string id;
+    json::object wanted;
+    bool settled = false;
+  };
+  std::vector<Sleeper> sleepers_;  // to be activated at the end
+  bool has_traces_ = false;        // the destination had some before this job
 };
 
 }  // namespace mlferry::engine

@@ -50,8 +50,8 @@ bool is_bucket(std::string_view source) {
 
 }  // namespace
 
-// A version that only takes a number, and is deleted at the end. Its tags outlive it (mlflow-rest 6.3): it has
-// none but those that a prompt demands.
+// A version that only takes a number, and is deleted at the end. Its tags outlive it (mlflow-rest 6.3): it
+// has none but those that a prompt demands.
 static mlflow::Client::NewModelVersion placeholder_of(const std::string& name, bool prompt) {
   mlflow::Client::NewModelVersion version;
   version.name = name;
@@ -66,7 +66,8 @@ static bool is_placeholder(const mlflow::ModelVersion& version) {
 }
 
 // Tags of a prompt or its version: two of them list experiments and runs by id.
-async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id) {
+async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues tags, Kind kind,
+                                                             std::string id) {
   tags = without_markers(std::move(tags));
   for (auto& tag : tags) {
     if (tag.key == prompt_experiments_tag) {
@@ -81,7 +82,8 @@ async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues t
         }
       }
       if (!left_out.empty()) {
-        context_.report.loss(kind, id, "", "its links to experiments that were not copied are left out:" + left_out);
+        context_.report.loss(kind, id, "",
+                             "its links to experiments that were not copied are left out:" + left_out);
       }
       tag.value = mapped.empty() ? "" : mapped + ",";
     } else if (tag.key == prompt_runs_tag) {
@@ -91,7 +93,8 @@ async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues t
   co_return tags;
 }
 
-async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(const mlflow::ModelVersion& version) {
+async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(
+    const mlflow::ModelVersion& version) {
   MappedVersion mapped;
   auto& out = mapped.version;
   out.name = version.name();
@@ -208,6 +211,7 @@ class VersionFiles final : public Source {
   std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string, Known&) override { return nullptr; }
   std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known&) override { return nullptr; }
   std::unique_ptr<Pages<TraceRecord>> traces(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<ObjectRecord>> objects(Kind, Known&) override { return nullptr; }
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner, FileEntry file) override {
     return source_.open_file(owner_, std::move(file));
   }
@@ -219,8 +223,8 @@ class VersionFiles final : public Source {
 
 }  // namespace
 
-// A run of our own that holds the files of one version: the destination takes a proxied source only inside a run or
-// logged model (mlflow-rest 6.3). Made as any run is, so that a repeat finds it.
+// A run of our own that holds the files of one version: the destination takes a proxied source only inside a
+// run or logged model (mlflow-rest 6.3). Made as any run is, so that a repeat finds it.
 async::Task<Place> ServerTarget::make_carrier(const ModelVersionRecord& record, Source& source) {
   auto const id = version_id(record.version.name(), record.version.number());
   std::string const home = "mlferry:carriers";
@@ -286,8 +290,9 @@ async::Task<> ServerTarget::put_version_details(const mlflow::ModelVersion& want
   auto const number = wanted.number();
   if (existing != nullptr) {
     auto const wanted_tags =
-        wanted.is_prompt() ? co_await map_prompt_tags(wanted.tags(), Kind::prompt_version, version_id(name, number))
-                           : without_markers(wanted.tags());
+        wanted.is_prompt()
+            ? co_await map_prompt_tags(wanted.tags(), Kind::prompt_version, version_id(name, number))
+            : without_markers(wanted.tags());
     for (auto const& tag : wanted_tags) {
       auto const tags = existing->tags();
       auto const* value = mlflow::find_value(tags, tag.key);
@@ -394,8 +399,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       continue;
     }
     if (!blocked.empty()) {
-      context_.report.failed(kind, id, name,
-                             "not tried, so that its number stays free: " + blocked);
+      context_.report.failed(kind, id, name, "not tried, so that its number stays free: " + blocked);
       continue;
     }
     // Each by its own tag: a prompt may have a version without it, a model one with it (mlflow-rest 6.4).
@@ -429,13 +433,11 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       context_.report.failed(kind, id, name, cause);
       continue;
     }
-    co_await ledger_->put({kind, id, name},
-                          {std::to_string(step.number), true, "", true, false, ""});
+    co_await ledger_->put({kind, id, name}, {std::to_string(step.number), true, "", true, false, ""});
     bool ignored = false;
     auto const failure = co_await attempt(put_version_details(version, nullptr, ignored));
     if (failure) {
-      context_.report.failed(kind, id, name,
-                             "created, but its stage could not be set: " + *failure);
+      context_.report.failed(kind, id, name, "created, but its stage could not be set: " + *failure);
     } else {
       context_.report.copied(kind, true);
       auto const status = version.status();
@@ -515,15 +517,15 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
   auto existing = co_await client_.get_registered_model(name);
   if (existing && existing->is_prompt() != record.model.is_prompt()) {
     fail_versions("the destination has something else of that name");
-    throw std::runtime_error("the destination has a " + std::string(existing->is_prompt() ? "prompt" : "registered model") +
+    throw std::runtime_error("the destination has a " +
+                             std::string(existing->is_prompt() ? "prompt" : "registered model") +
                              " of that name: rename it there, and run again");
   }
   bool const exists = existing.has_value();
   bool changed = false;
   bool ours = true;
   if (!exists && context_.options.dry_run) {
-    for (std::size_t i = 0; i < record.versions.size(); ++i)
-      context_.report.copied(version_kind, true);
+    for (std::size_t i = 0; i < record.versions.size(); ++i) context_.report.copied(version_kind, true);
     co_return Outcome::created;
   }
   std::optional<std::string> failure;
@@ -543,8 +545,7 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
     if (failure && existing && marked_source(existing->tags(), source_server_) == name) failure.reset();
     if (!failure && !existing) failure = "created, but not found afterwards";
     if (!failure) {
-      co_await ledger_->put({kind, name, ""},
-                            {name, true, record.fingerprint, true, false, ""});
+      co_await ledger_->put({kind, name, ""}, {name, true, record.fingerprint, true, false, ""});
     }
     if (failure) {
       fail_versions("its model could not be created");

@@ -1,5 +1,5 @@
-// Traces: spans first, then the info, so that times and state stay as they are (mlflow-rest 7.3). Their ids are
-// kept, so both writes can be repeated, and no marker is needed.
+// Traces: spans first, then the info, so that times and state stay as they are (mlflow-rest 7.3). Their ids
+// are kept, so both writes can be repeated, and no marker is needed.
 
 #include "engine/endpoints/assessments.hpp"
 #include "engine/endpoints/server_target.hpp"
@@ -128,7 +128,8 @@ async::Task<json::object> ServerTarget::map_trace(const TraceRecord& record, con
   object_in(info, "tags").erase(artifact_location_tag);
   std::string const run(record.trace.metadata(source_run_key));
   if (!run.empty()) {
-    object_in(info, "trace_metadata")[source_run_key] = co_await copied_run(run, record.trace.id(), "its run", settled);
+    object_in(info, "trace_metadata")[source_run_key] =
+        co_await copied_run(run, record.trace.id(), "its run", settled);
   }
   std::string const model(record.trace.metadata(model_id_key));
   if (!model.empty()) {
@@ -146,7 +147,8 @@ async::Task<bool> ServerTarget::put_trace_files(const TraceRecord& record, Place
     co_await put_text(place, trace_file, mlflow::to_json(json::object{{"spans", record.spans}}));
   }
   if (!record.files.empty() || !record.gaps.empty()) {
-    all_there = co_await put_files(Kind::trace, owner_of(record), place, record, std::move(name), source, is_new);
+    all_there =
+        co_await put_files(Kind::trace, owner_of(record), place, record, std::move(name), source, is_new);
   }
   co_return all_there;
 }
@@ -159,7 +161,8 @@ async::Task<> ServerTarget::put_trace_links(const TraceRecord& record, bool& set
       co_await client_.link_traces_to_run({id}, place->id);
     } else {
       if (may_come(run)) settled = false;
-      context_.report.loss(Kind::trace, id, "", "linked run " + run + " was not copied; the link is left out");
+      context_.report.loss(Kind::trace, id, "",
+                           "linked run " + run + " was not copied; the link is left out");
     }
   }
   if (!record.linked_prompts.empty()) co_await client_.link_prompts_to_trace(id, record.linked_prompts);
@@ -197,7 +200,8 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   info["assessments"] = std::move(plan.with_info);
   // Spans in the database get their trace's id from the ids within them; a trace of another id keeps it only
   // when they are in an artifact (mlflow-rest 7.3).
-  bool const as_spans = capabilities_.otlp_json && !record.spans.empty() && mlflow::otlp_trace_id(record.spans) == id;
+  bool const as_spans =
+      capabilities_.otlp_json && !record.spans.empty() && mlflow::otlp_trace_id(record.spans) == id;
   if (as_spans) {
     std::vector<const json::array*> const traces{&record.spans};
     co_await client_.put_spans(container.id, mlflow::otlp_body(traces));

@@ -54,7 +54,8 @@ class TracePages final : public Pages<TraceRecord> {
     }
     std::vector<std::string> ids;
     for (auto const& trace : page->items) ids.emplace_back(trace.id());
-    for (auto const i : walker_.take(ids, !page->next_token.empty())) waiting_.push_back(std::move(page->items[i]));
+    for (auto const i : walker_.take(ids, !page->next_token.empty()))
+      waiting_.push_back(std::move(page->items[i]));
   }
 
   async::Task<> complete(std::vector<TraceRecord>& group) {
@@ -69,8 +70,8 @@ class TracePages final : public Pages<TraceRecord> {
     for (auto& record : group) record.memory = permit;
     permit->shrink_to(bytes);
     if (bytes > 0) {
-      group_size_ = std::clamp<std::size_t>(std::min(group_target_bytes * group.size() / bytes, group_size_ * 2), 1,
-                                            most_group);
+      group_size_ = std::clamp<std::size_t>(
+          std::min(group_target_bytes * group.size() / bytes, group_size_ * 2), 1, most_group);
     }
   }
 
@@ -126,7 +127,8 @@ class TracePages final : public Pages<TraceRecord> {
 
 }  // namespace
 
-std::unique_ptr<Pages<TraceRecord>> make_trace_pages(ServerSource& source, std::string experiment_id, Known& known) {
+std::unique_ptr<Pages<TraceRecord>> make_trace_pages(ServerSource& source, std::string experiment_id,
+                                                     Known& known) {
   return std::make_unique<TracePages>(source, std::move(experiment_id), known);
 }
 

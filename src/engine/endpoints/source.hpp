@@ -67,6 +67,8 @@ class Source {
                                                                   Known& known) = 0;
   virtual std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known& known) = 0;
   virtual std::unique_ptr<Pages<TraceRecord>> traces(std::string experiment_id, Known& known) = 0;
+  // Of one kind of engine/objects; all of them, whatever their experiment.
+  virtual std::unique_ptr<Pages<ObjectRecord>> objects(Kind kind, Known& known) = 0;
   virtual async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner owner, FileEntry file) = 0;
 };
 

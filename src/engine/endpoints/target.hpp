@@ -37,6 +37,8 @@ class Target : public Known {
                                                     bool last_try) = 0;
   // After runs, logged models and prompts, which traces refer to.
   virtual async::Task<Outcome> put_trace(TraceRecord record, Source& source) = 0;
+  // Kinds in the order of object_kinds().
+  virtual async::Task<Outcome> put_object(ObjectRecord record) = 0;
   // The end: deletes what is deleted in the source, publishes. `report` is complete but for what this adds.
   virtual async::Task<> finish(Report& report) = 0;
   virtual std::string describe() const = 0;

@@ -95,7 +95,8 @@ class Reader {
 }  // namespace
 
 async::Task<TraceLinks> read_trace_links(const Context& context, mlflow::Client& client,
-                                         std::vector<std::string> experiments, std::vector<std::string> traced,
+                                         std::vector<std::string> experiments,
+                                         std::vector<std::string> traced,
                                          std::vector<std::pair<std::string, std::string>> prompts) {
   Reader reader(context, client, std::move(traced));
   for (auto const& experiment : experiments) co_await reader.ask_runs(experiment);

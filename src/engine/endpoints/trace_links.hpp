@@ -1,6 +1,6 @@
 #pragma once
-// Which runs and prompt versions a server's traces are linked with. A trace's info names the run that made it, but
-// neither other runs nor prompts: they find their traces by a search each (mlflow-rest 3).
+// Which runs and prompt versions a server's traces are linked with. A trace's info names the run that made
+// it, but neither other runs nor prompts: they find their traces by a search each (mlflow-rest 3).
 
 #include <map>
 #include <string>
@@ -13,7 +13,7 @@
 namespace mlferry::engine {
 
 struct LinksOfTrace {
-  std::vector<std::string> runs;  // besides the one in the metadata; sorted
+  std::vector<std::string> runs;                             // besides the one in the metadata; sorted
   std::vector<std::pair<std::string, std::string>> prompts;  // (name, version); sorted
 };
 using TraceLinks = std::map<std::string, LinksOfTrace>;  // by trace id; only those that have some
@@ -21,7 +21,8 @@ using TraceLinks = std::map<std::string, LinksOfTrace>;  // by trace id; only th
 // One search for every run of the server and every prompt version, and more where one has many traces.
 // `experiments`: all ids; `traced`: those that have traces; `prompts`: (name, version).
 async::Task<TraceLinks> read_trace_links(const Context& context, mlflow::Client& client,
-                                         std::vector<std::string> experiments, std::vector<std::string> traced,
+                                         std::vector<std::string> experiments,
+                                         std::vector<std::string> traced,
                                          std::vector<std::pair<std::string, std::string>> prompts);
 
 }  // namespace mlferry::engine

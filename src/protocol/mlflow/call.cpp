@@ -65,4 +65,15 @@ async::Task<std::optional<json::object>> Client::call(http::Method method, std::
   co_return answer_object(name, response.status, response.body);
 }
 
+async::Task<json::object> Client::change(http::Method method, std::string target, json::object body,
+                                         http::Repeat repeat) {
+  Call call;
+  call.method = method;
+  call.target = std::move(target);
+  call.body = to_json(body);
+  call.request_class = http::RequestClass::write;
+  call.repeat = repeat;
+  co_return co_await ask(http_, std::move(call));
+}
+
 }  // namespace mlferry::mlflow

@@ -53,9 +53,9 @@ struct Capabilities {
   bool graphql = false;        // /graphql with mlflowListArtifacts
   bool logged_models = false;  // logged-models/*, runs/outputs
   bool log_inputs = false;
-  bool traces_v3 = false;      // 3.0 traces/search
-  bool otlp_json = false;      // POST /v1/traces takes JSON, and its spans can be read back unchanged
-  bool prompts = false;        // prompts stand apart from registered models
+  bool traces_v3 = false;  // 3.0 traces/search
+  bool otlp_json = false;  // POST /v1/traces takes JSON, and its spans can be read back unchanged
+  bool prompts = false;    // prompts stand apart from registered models
   bool workspaces = false;
   bool decodes_paths_twice = false;  // '#' refused and %XX decoded again in artifact paths (mlflow-rest 8.3)
 };
@@ -219,10 +219,14 @@ class Client {
   async::Task<http::Download> open_trace_data(std::string trace_id);
   async::Task<> put_proxied(std::string path, async::OpenReader open, std::uint64_t size);
 
-  // --- counting what is not copied yet -----------------------------------------------------------------
-  // One call of any GET or POST whose answer is a JSON object; nullopt when the server has no such call.
+  // --- the newer kinds ---------------------------------------------------------------------------------
+  // Their calls are few and alike, so they stand with each kind (engine/objects). An answer is a JSON object;
+  // nullopt when the server has no such call.
   async::Task<std::optional<json::object>> call(http::Method method, std::string target, std::string body,
                                                 http::RequestClass request_class);
+  // A write. Repeat::unclear for what makes a second object when it is sent again.
+  async::Task<json::object> change(http::Method method, std::string target, json::object body,
+                                   http::Repeat repeat);
 
  private:
   http::Client& http_;

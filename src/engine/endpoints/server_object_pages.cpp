@@ -1,0 +1,83 @@
+#include <deque>
+
+#include "async/task_group.hpp"
+#include "engine/endpoints/server_pages.hpp"
+#include "engine/failure.hpp"
+#include "engine/objects/object_kind.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::size_t group_size = 20;
+
+class ObjectPages final : public Pages<ObjectRecord> {
+ public:
+  ObjectPages(ServerSource& source, Kind kind, Known& known)
+      : source_(source), kind_(object_kind(kind)), known_(known) {}
+
+  async::Task<std::optional<std::vector<ObjectRecord>>> next() override {
+    if (!listed_) co_await list();
+    if (waiting_.empty()) co_return std::nullopt;
+    std::vector<ObjectRecord> group;
+    while (!waiting_.empty() && group.size() < group_size) {
+      group.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (auto& record : group) tasks.spawn(complete_or_say_why(record));
+      co_return;
+    };
+    co_await async::with_task_group(source_.context().executor, body);
+    co_return group;
+  }
+
+ private:
+  ServerView view() {
+    auto const& active = source_.active_experiments();
+    return {source_.client(), {active.begin(), active.end()}};
+  }
+
+  async::Task<> list() {
+    listed_ = true;
+    auto records = co_await kind_.list(view());
+    if (!records) co_return;
+    for (auto& record : *records) waiting_.push_back(std::move(record));
+  }
+
+  async::Task<> complete_or_say_why(ObjectRecord& record) {
+    auto const failure = co_await attempt(complete(record));
+    if (failure) record.read_error = *failure;
+  }
+
+  async::Task<> complete(ObjectRecord& record) {
+    if (kind_.listing_shows_changes()) {
+      record.fingerprint = fingerprint_of(record.doc, record);
+      record.unchanged = co_await is_known(record);
+      if (record.unchanged) co_return;
+    }
+    co_await kind_.complete(view(), record);
+    if (kind_.listing_shows_changes()) co_return;
+    record.fingerprint = fingerprint_of(record.doc, record);
+    record.unchanged = co_await is_known(record);
+  }
+
+  async::Task<bool> is_known(const ObjectRecord& record) {
+    if (source_.context().options.full) co_return false;
+    co_return co_await known_.unchanged(record.kind, "", record.id, record.fingerprint);
+  }
+
+  ServerSource& source_;
+  const ObjectKind& kind_;
+  Known& known_;
+  std::deque<ObjectRecord> waiting_;
+  bool listed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Pages<ObjectRecord>> make_object_pages(ServerSource& source, Kind kind, Known& known) {
+  return std::make_unique<ObjectPages>(source, kind, known);
+}
+
+}  // namespace mlferry::engine
