@@ -36,6 +36,7 @@ int run_app(int argc, char** argv) {
   add_snapshots(app, run);
   add_ls(app, run);
   add_cat(app, run);
+  add_kinds(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& wanted) {  // --help, --version

@@ -38,7 +38,7 @@ std::string ProgressView::render(const ProgressNumbers& numbers, double seconds,
     done += finished;
     failed += c.failed + c.different;
     if (c.found == 0) continue;
-    text += fmt::format("{:<18} {:>8} of {:<8}", engine::kind_label(kind), finished, c.found);
+    text += fmt::format("{:<25} {:>8} of {:<8}", engine::kind_label(kind), finished, c.found);
     if (c.failed + c.different > 0) text += fmt::format(" {} failed", c.failed + c.different);
     text += '\n';
   }

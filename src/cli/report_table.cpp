@@ -1,6 +1,10 @@
 #include "cli/report_table.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
+
+#include "engine/objects/object_kind.hpp"
 
 namespace mlferry::cli {
 
@@ -8,17 +12,17 @@ namespace {
 
 using engine::Severity;
 
+std::string one_line(std::string text) {
+  for (auto& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return text + "\n";
+}
+
 std::string finding_line(const engine::Finding& finding) {
   std::string subject = fmt::format("{} {}", engine::kind_name(finding.kind), finding.id);
   if (!finding.name.empty() && finding.name != finding.id) subject += fmt::format(" ({})", finding.name);
-  std::string line = fmt::format("  {}: {}\n", subject, finding.text);
-  for (auto& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 && c != '\n') c = ' ';
-  }
-  for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-    if (line[i] == '\n') line[i] = ' ';
-  }
-  return line;
+  return one_line(fmt::format("  {}: {}", subject, finding.text));
 }
 
 void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title,
@@ -30,6 +34,15 @@ void add_findings(std::string& out, const engine::Report& report, Severity sever
     if (n <= most) out += finding_line(finding);
   }
   if (n > most) out += fmt::format("  … and {} more (--report FILE has them all)\n", n - most);
+}
+
+void add_follow_ups(std::string& out, const engine::Report& report, std::size_t most) {
+  auto const& items = report.follow_ups();
+  if (items.empty()) return;
+  out += "\nLeft for you to do in the destination:\n";
+  for (std::size_t i = 0; i < std::min(most, items.size()); ++i) out += one_line("  " + items[i].action);
+  if (items.size() > most)
+    out += fmt::format("  … and {} more (--report FILE has them all)\n", items.size() - most);
 }
 
 }  // namespace
@@ -51,17 +64,20 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
   if (report.dry_run) out += "Dry run: nothing was written. What a real run would do:\n";
   out += fmt::format("{}: {}\n{}: {}\n\n", transfer ? "from" : "original", report.source,
                      transfer ? "to  " : "copy    ", report.target);
-  out += transfer ? fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied", "created", "skipped",
-                                "failed", "verified")
-                  : fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different", "skipped");
+  out += transfer ? fmt::format("{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "copied",
+                                "created", "skipped", "failed", "verified")
+                  : fmt::format("{:<25} {:>9} {:>9} {:>9} {:>9}\n", "", "found", "verified", "different",
+                                "skipped");
   for (auto const one : engine::all_kinds) {
     auto const& c = report.counts(one);
+    if (c.found == 0 && engine::is_object_kind(one)) continue;  // most servers have none of most of these
     if (transfer) {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.copied,
-                         c.created, c.skipped, c.failed, report.was_verified() ? std::to_string(c.verified) : "-");
+      out += fmt::format("{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found,
+                         c.copied, c.created, c.skipped, c.failed,
+                         report.was_verified() ? std::to_string(c.verified) : "-");
     } else {
-      out += fmt::format("{:<18} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified, c.different,
-                         c.skipped);
+      out += fmt::format("{:<25} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found, c.verified,
+                         c.different, c.skipped);
     }
   }
   out += fmt::format("\n{} of artifacts in {:.1f} s\n", human_bytes(report.bytes()), report.seconds);
@@ -78,6 +94,7 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
   add_findings(out, report, Severity::difference, "Different:", most_findings);
   add_findings(out, report, Severity::skipped, "Skipped:", most_findings);
   add_findings(out, report, Severity::loss, "Copied, but not all of it can be:", most_findings);
+  add_follow_ups(out, report, most_findings);
   return out;
 }
 

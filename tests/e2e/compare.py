@@ -75,6 +75,7 @@ class Comparison:
         self._registered("prompt", self.a.prompts, self.b.prompts)
         self._versions("prompt version", self.a.prompt_versions, self.b.prompt_versions)
         self._traces()
+        self._objects()
         return sum(self.counts.values())
 
     # ---- pairs ------------------------------------------------------------------------------------------------
@@ -265,6 +266,46 @@ class Comparison:
                 at = next((i for i, (x, y) in enumerate(zip(*(d or b"" for d in data))) if x != y), 0)
                 self.report("trace spans", f"{where}: from byte {at}: {cut((data[0] or b'')[at:][:60])} against {cut((data[1] or b'')[at:][:60])}")
             self.equal("trace info", where, one, two)
+
+    # ---- what is whole in one document ------------------------------------------------------------------------
+
+    def _objects(self):
+        """All fields but ids and times; equal ones are counted, so that none can be missing or there twice."""
+        a, b = self.a, self.b
+        scorers = {(self.experiment_ids.get(e, e), name): versions for (e, name), versions in a.scorers.items()}
+        self._names("scorer", scorers, b.scorers)
+        for key in sorted(set(scorers) & set(b.scorers)):
+            self.equal("scorer version", f"scorer {key}", scorers[key], b.scorers[key])
+
+        def experiments(ids, mapped):
+            return sorted(self.experiment_ids.get(i, i) if mapped else i for i in ids)
+
+        def dataset(doc, mapped):
+            records = sorted(json.dumps({k: r.get(k) or None for k in ("inputs", "outputs", "expectations", "tags", "source")}, sort_keys=True)
+                             for r in doc["records"])
+            tags = {k: v for k, v in json.loads(doc.get("tags") or "{}").items() if not k.startswith(OWN_TAGS)}
+            return {"name": doc["name"], "tags": tags, "experiments": experiments(doc["experiments"], mapped), "records": records}
+
+        def issue(doc, mapped):
+            doc = {k: v for k, v in doc.items() if k not in ("issue_id", "created_timestamp", "last_updated_timestamp")}
+            if mapped:
+                doc["experiment_id"] = self.experiment_ids.get(doc["experiment_id"], doc["experiment_id"])
+                if "source_run_id" in doc:
+                    doc["source_run_id"] = self.ids.get(doc["source_run_id"], doc["source_run_id"])
+            return doc
+
+        def webhook(doc, mapped):
+            return {k: v for k, v in doc.items() if k not in ("webhook_id", "creation_timestamp", "last_updated_timestamp")}
+
+        for kind, form, one, two in (("dataset", dataset, a.datasets, b.datasets), ("issue", issue, a.issues, b.issues),
+                                     ("webhook", webhook, a.webhooks, b.webhooks)):
+            sides = [sorted(json.dumps(form(d, mapped), sort_keys=True, ensure_ascii=False) for d in docs)
+                     for docs, mapped in ((one, True), (two, False))]
+            self.compared[kind] = len(one)
+            for text in set(sides[0]) | set(sides[1]):
+                counts = [side.count(text) for side in sides]
+                if counts[0] != counts[1]:
+                    self.report(kind, f"{counts[0]} in the source, {counts[1]} in the destination: {cut(text)}")
 
 
 def canonical(doc):

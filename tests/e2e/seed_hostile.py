@@ -11,7 +11,7 @@ import random
 import struct
 import sys
 
-from rest import AJAX2, Rest, RestError, number, parallel, proxied
+from rest import AJAX2, API3, Rest, RestError, number, parallel, proxied
 
 # Allowed in keys of params, metrics and tags; and what only names and values may hold besides.
 KEY_LETTERS = "abcXYZ019_-. :é日ß"
@@ -120,11 +120,46 @@ class Hostile:
         self.deleted_objects()
         self.prompts()
         self.traces()
-        # A kind that reports must count even where it is not copied.
-        self.rest.post("/api/3.0/mlflow/issues", experiment_id=self.experiments[0], name="an issue", description="d")
+        self.scorers()
+        self.evaluation_datasets()
+        self.issues()
+        self.webhooks()
         for path, arguments in self.deleted_last:
             self.rest.post(path, **arguments)
         return self
+
+    def scorers(self):
+        """Gaps at the beginning and in the middle, equal names in two experiments, texts whose spaces count."""
+        for place, name, versions, gone in ((0, "quality 'x/ü", 7, (1, 3, 4)), (1, "quality 'x/ü", 2, ()), (1, "other", 1, ())):
+            experiment = self.experiments[place]
+            for i in range(versions):
+                self.rest.post(API3 + "scorers/register", experiment_id=experiment, name=name,
+                               serialized_scorer='{"name": "q",  "n":%d.0, "t": "%s"}' % (i, "ü🚀" * i))
+            for version in gone:
+                self.rest.delete(API3 + "scorers/delete", experiment_id=experiment, name=name, version=version)
+
+    def evaluation_datasets(self):
+        """Two of one name, one without an experiment, one with more records than a page."""
+        for i, (name, experiments) in enumerate((("golden", self.experiments[:2]), ("golden", self.experiments[:1]), ("ünbound", []))):
+            made = self.rest.post(API3 + "datasets/create", name=name, experiment_ids=experiments,
+                                  tags=json.dumps({"n": str(i), "ü": self.text(5)}))["dataset"]["dataset_id"]
+            records = [{"inputs": {"q": self.text(5), "n": n, "x": 0.1 * n}, "outputs": {"a": None if n % 2 else 1.0},
+                        "expectations": {"e": [n, 10**19]}, "tags": {"t": self.text(3)},
+                        "source": {"source_type": "HUMAN", "source_data": {"user": "u"}}} for n in range(1100 if i == 0 else 3)]
+            self.rest.post(API3 + f"datasets/{made}/records", dataset_id=made, records=json.dumps(records))
+
+    def issues(self):
+        """Two that are equal, one of a run."""
+        run = next(r for e, r, _ in self.runs if e == self.experiments[1])
+        for more in ({}, {}, {"source_run_id": run, "status": "resolved", "severity": "low", "created_by": self.text(3)}):
+            self.rest.post(API3 + "issues", experiment_id=self.experiments[1], name="an issue", description=self.text(0) or "d",
+                           root_causes=["a", "ü"], categories=["c"], **more)
+
+    def webhooks(self):
+        """Of an event that no test makes, and to an address where nobody listens."""
+        for status in ("ACTIVE", "DISABLED", "ACTIVE"):
+            self.rest.post("webhooks", name="höok", url="https://127.0.0.1:9/x", description="d", status=status,
+                           events=[{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}])
 
     def ordinary(self):
         # Names differ by their first word, so that any two pieces of text cannot collide.

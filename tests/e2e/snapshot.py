@@ -5,6 +5,7 @@ mistake in mlferry's batching cannot hide in the same batching here.
 """
 
 import hashlib
+import json
 
 from rest import API3, AJAX2, Rest, RestError, bits, parallel, proxied, quote_path
 
@@ -25,6 +26,7 @@ class Snapshot:
         self._read_logged_models()
         self._read_registry()
         self._read_traces()
+        self._read_objects()
 
     # ---- runs -------------------------------------------------------------------------------------------------
 
@@ -207,6 +209,35 @@ class Snapshot:
         for trace, (files, data) in zip(self.traces.values(), parallel(read, self.traces.values(), self.threads)):
             trace["files"], trace["data"] = files, data
 
+    # ---- what is whole in one document ------------------------------------------------------------------------
+
+    def _read_objects(self):
+        """scorers {(experiment, name): {version: text}}; datasets, issues and webhooks as lists of documents."""
+        self.scorers, self.datasets, self.issues, self.webhooks = {}, [], [], []
+        try:
+            latest = self.rest.get(API3 + "scorers/list").get("scorers", [])
+        except RestError as error:
+            if error.status != 404:
+                raise
+            return  # an older server
+        for scorer in latest:
+            place = {"experiment_id": str(scorer["experiment_id"]), "name": scorer["scorer_name"]}
+            numbers = [v["scorer_version"] for v in self.rest.get(API3 + "scorers/versions", **place)["scorers"]]
+            self.scorers[place["experiment_id"], place["name"]] = {
+                n: self.rest.get(API3 + "scorers/get", **place, version=n)["scorer"]["serialized_scorer"] for n in numbers}
+        for dataset in self.rest.pages("POST", API3 + "datasets/search", "datasets", max_results=1000):
+            path, records, token = API3 + "datasets/" + dataset["dataset_id"], [], None
+            while True:
+                answer = self.rest.get(path + "/records", max_results=500, **({"page_token": token} if token else {}))
+                records += json.loads(answer.get("records", "[]"))
+                token = answer.get("next_page_token")
+                if not token:
+                    break
+            self.datasets.append({**dataset, "records": records,
+                                  "experiments": self.rest.get(path + "/experiment-ids").get("experiment_ids", [])})
+        self.issues = list(self.rest.pages("POST", API3 + "issues/search", "issues", max_results=1000))
+        self.webhooks = list(self.rest.pages("GET", "webhooks", "webhooks", max_results=100))
+
     # ---- counts -----------------------------------------------------------------------------------------------
 
     def census(self):
@@ -229,6 +260,10 @@ class Snapshot:
             "prompt versions": len(self.prompt_versions),
             "traces": len(self.traces),
             "assessments": sum(len(t.get("assessments", [])) for t in self.traces.values()),
+            "scorers": len(self.scorers),
+            "datasets": len(self.datasets),
+            "issues": len(self.issues),
+            "webhooks": len(self.webhooks),
             "trace files": sum(len(t.get("files", {})) for t in self.traces.values()),
         }
         if self.contents:

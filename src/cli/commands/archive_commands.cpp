@@ -35,7 +35,7 @@ ArchivePath split_path(std::string text) {
   out.kind = text.substr(0, slash);
   if (slash == std::string::npos) return out;
   text.erase(0, slash + 1);
-  if (out.kind != "run" && out.kind != "logged_model") {
+  if (out.kind != "run" && out.kind != "logged_model" && out.kind != "trace") {
     out.id = text;  // kinds without files: all the rest is the id
     return out;
   }

@@ -22,5 +22,6 @@ void add_check(CLI::App& app, Run& run);
 void add_snapshots(CLI::App& app, Run& run);
 void add_ls(CLI::App& app, Run& run);
 void add_cat(CLI::App& app, Run& run);
+void add_kinds(CLI::App& app, Run& run);
 
 }  // namespace mlferry::cli

@@ -1,0 +1,113 @@
+#include "engine/coverage.hpp"
+
+#include <array>
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::string_view not_settable = "no call sets it";
+
+constexpr std::array rows{
+    Coverage{Kind::experiment,
+             {},
+             "search, deleted ones too",
+             "name, tags, deleted or not",
+             "id, times, artifact location",
+             "made by the server; kept in tags"},
+    Coverage{Kind::run,
+             {},
+             "search, bulk histories, GraphQL",
+             "all fields, params, tags, histories, inputs, outputs, nesting, deleted or not",
+             "id, artifact URI, empty name, time of deletion",
+             not_settable},
+    Coverage{Kind::logged_model,
+             {},
+             "search; deleted ones by the runs that name them",
+             "all fields, params, tags, metrics, links, status, deleted or not",
+             "id, times, NaN metrics, deleted ones that no run names",
+             "no call sets or lists them"},
+    Coverage{Kind::registered_model, {}, "search", "name, description, tags, aliases", "times", not_settable},
+    Coverage{Kind::model_version,
+             {},
+             "search; one by one where a prompt tag hides them",
+             "number with gaps, stage, aliases, tags, description, source, files",
+             "times, user, a status that is not READY, deleted numbers after the last one",
+             not_settable},
+    Coverage{Kind::prompt, {}, "search", "name, description, tags, aliases", "times", not_settable},
+    Coverage{Kind::prompt_version,
+             {},
+             "one by one",
+             "number with gaps, text, tags, aliases, description",
+             "times",
+             not_settable},
+    Coverage{Kind::trace,
+             {},
+             "search, spans one by one, links by a search each",
+             "id, times, state, spans, files, assessments with ids, links to runs and prompts",
+             "microseconds of the request's time; traces of MLflow 2.14 to 3.1",
+             "the API rounds; the older form is not read yet"},
+    Coverage{Kind::scorer,
+             {},
+             "list, versions one by one",
+             "name, text of every version, numbers with gaps",
+             "id, times; scorers of deleted experiments; online scoring settings",
+             "no call sets or lists them; settings not yet"},
+    Coverage{Kind::evaluation_dataset,
+             {},
+             "search, records page by page",
+             "name, tags, experiments, records with inputs, outputs, expectations, tags, source",
+             "ids, times, author",
+             "made by the server; kept in tags"},
+    Coverage{Kind::issue, {}, "search", "all fields, run and experiment", "id, times", not_settable},
+    Coverage{Kind::webhook,
+             {},
+             "list",
+             "name, URL, events, description, status",
+             "secret",
+             "no server gives it out: `follow_up` in the report"},
+    Coverage{Kind::artifact,
+             {},
+             "proxy, local folder, `/get-artifact`",
+             "every byte",
+             "names that the server cannot serve; files in buckets without a proxy",
+             "the server refuses them; buckets not yet"},
+    Coverage{{}, "label schemas, review queues", "counted", "nothing", "all", "not yet"},
+    Coverage{{},
+             "gateway (secrets, models, endpoints, guardrails, budgets)",
+             "counted",
+             "nothing",
+             "all",
+             "not yet"},
+    Coverage{{}, "MCP servers", "counted", "nothing", "all", "not yet"},
+    Coverage{{},
+             "workspaces",
+             "one a job (`MLFLOW_WORKSPACE`), the others are counted",
+             "nothing",
+             "the others",
+             "not yet"},
+    Coverage{
+        {}, "users, roles, grants", "counted", "nothing", "all", "not yet; passwords are never readable"},
+    Coverage{{}, "jobs, prompt optimizations", "nothing", "nothing", "all", "writing one would run it"},
+};
+
+}  // namespace
+
+std::span<const Coverage> coverage() {
+  return rows;
+}
+
+std::string coverage_markdown() {
+  std::string out = "| kind | read by | arrives | lost | why |\n|---|---|---|---|---|\n";
+  for (auto const& row : rows) {
+    for (auto const part : {row.name(), row.read, row.written, row.lost, row.why}) {
+      out += "| ";
+      out += part;
+      out += ' ';
+    }
+    out += "|\n";
+  }
+  return out;
+}
+
+}  // namespace mlferry::engine
