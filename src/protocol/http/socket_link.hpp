@@ -28,6 +28,9 @@ class SocketLink : public std::enable_shared_from_this<SocketLink> {
   void moved() { last_ = Clock::now(); }
   bool expired() const { return expired_; }
   bool quiet();
+  // Called before each wait for bytes. Many servers send header and body in two writes without TCP_NODELAY
+  // (MLflow's do): the body then waits for the ACK of the header, which Linux holds back for 40 ms.
+  void acknowledge_at_once();
 
   // Throws what a failed operation means. `operation`: "read" or "write".
   [[noreturn]] void fail(const boost::system::error_code& error, const char* operation) const;

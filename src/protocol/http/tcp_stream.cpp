@@ -55,6 +55,7 @@ async::Task<> throw_if_cancelled() {
 
 async::Task<std::size_t> TcpStream::read_some(std::span<std::byte> buffer) {
   auto const link = link_;
+  link->acknowledge_at_once();
   auto [error, n] =
       co_await link->socket.async_read_some(asio::buffer(buffer.data(), buffer.size()), as_tuple);
   if (error == asio::error::eof) co_return 0;

@@ -42,6 +42,7 @@ class TlsStream final : public Stream {
 
   async::Task<std::size_t> read_some(std::span<std::byte> buffer) override {
     auto const link = link_;
+    link->acknowledge_at_once();
     auto [error, n] = co_await stream_.async_read_some(asio::buffer(buffer.data(), buffer.size()), as_tuple);
     if (error == asio::error::eof) co_return 0;
     if (error) link->fail(error, "read");

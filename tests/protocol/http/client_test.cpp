@@ -42,6 +42,23 @@ std::string gzip(const std::string& text) {
 
 TEST_SUITE_BEGIN("protocol");
 
+TEST_CASE("client: a server that sends header and body apart does not wait for a held-back ACK") {
+  constexpr int requests = 12;
+  asio::io_context context;
+  HttpScript server(context, [](Peer& peer) -> async::Task<> {
+    for (int i = 0; i < requests; ++i) {
+      co_await peer.read_request();
+      co_await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+      co_await peer.send("{}");
+    }
+  });
+  Client client(context.get_executor(), quick(server.url()), nullptr);
+  auto const start = std::chrono::steady_clock::now();
+  for (int i = 0; i < requests; ++i) CHECK(run(context, client.send(get("/"))).body == "{}");
+  // Held back, it costs 40 ms a request.
+  CHECK(std::chrono::steady_clock::now() - start < 240ms);
+}
+
 TEST_CASE("client: keep-alive reuse, prefix, headers") {
   asio::io_context context;
   HttpScript server(
