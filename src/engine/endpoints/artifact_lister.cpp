@@ -102,17 +102,34 @@ async::Task<> list_batch(Lister& lister, std::vector<Folder> folders) {
   }
 }
 
+// The entries' paths are below `root`, as those of every other listing.
+async::Task<> read_proxied(mlflow::Client& client, std::string root, std::string path,
+                           std::vector<mlflow::FileInfo>& listing) {
+  listing = co_await client.list_proxied(path.empty() ? root : root + "/" + path);
+  for (auto& entry : listing) {
+    if (entry.path.starts_with(root + "/")) entry.path.erase(0, root.size() + 1);
+  }
+}
+
+// What the server would ask itself to answer a question by run id, without that detour.
+async::Task<> list_proxied_folder(Lister& lister, std::string root, Folder folder) {
+  std::vector<mlflow::FileInfo> listing;
+  auto const failure = co_await attempt(read_proxied(lister.client, std::move(root), folder.path, listing));
+  if (failure) {
+    co_await list_one(lister, std::move(folder));
+  } else {
+    lister.took(folder, listing);
+  }
+}
+
 async::Task<> list_proxied_tree(mlflow::Client& client, bool decodes_twice, std::string root,
                                 RecordBase& owner) {
   std::vector<Folder> todo{{0, ""}};
   while (!todo.empty()) {
     std::vector<Folder> next;
     for (auto const& folder : todo) {
-      auto const full = folder.path.empty() ? root : root + "/" + folder.path;
-      auto listing = co_await client.list_proxied(full);
-      for (auto& entry : listing) {
-        if (entry.path.starts_with(root + "/")) entry.path.erase(0, root.size() + 1);
-      }
+      std::vector<mlflow::FileInfo> listing;
+      co_await read_proxied(client, root, folder.path, listing);
       take(owner, 0, folder.path, listing, decodes_twice, next);
     }
     todo = std::move(next);
@@ -211,11 +228,20 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client,
   }
   while (!todo.empty()) {
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      std::vector<Folder> others;
+      for (auto& folder : todo) {
+        auto root = proxied_path(runs[folder.owner].run.artifact_uri());
+        if (root && !root->empty()) {
+          tasks.spawn(list_proxied_folder(lister, std::move(*root), std::move(folder)));
+        } else {
+          others.push_back(std::move(folder));
+        }
+      }
       std::size_t const batch = capabilities.graphql ? mlflow::Client::list_batch_limit : 1;
-      for (std::size_t i = 0; i < todo.size(); i += batch) {
-        auto const end = std::min(todo.size(), i + batch);
-        std::vector<Folder> part(todo.begin() + static_cast<std::ptrdiff_t>(i),
-                                 todo.begin() + static_cast<std::ptrdiff_t>(end));
+      for (std::size_t i = 0; i < others.size(); i += batch) {
+        auto const end = std::min(others.size(), i + batch);
+        std::vector<Folder> part(others.begin() + static_cast<std::ptrdiff_t>(i),
+                                 others.begin() + static_cast<std::ptrdiff_t>(end));
         if (capabilities.graphql) {
           tasks.spawn(list_batch(lister, std::move(part)));
         } else {

@@ -1,7 +1,7 @@
 #pragma once
-// Lists every file below the artifact roots of many runs with the fewest requests: ten folders a /graphql
-// request where the server has it, else one folder a request; runs whose folder the proxy does not even hold
-// cost nothing.
+// Lists every file below the artifact roots of many runs, many folders at once: through the proxy where the run
+// names it, which is the least work for the server; else ten folders a /graphql request where the server has
+// it, else one folder a request. Runs whose folder the proxy does not even hold cost nothing.
 
 #include <optional>
 #include <string>

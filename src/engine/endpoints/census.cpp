@@ -1,8 +1,10 @@
 #include "engine/endpoints/census.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 
+#include "async/task_group.hpp"
 #include "engine/failure.hpp"
 
 namespace mlferry::engine {
@@ -101,53 +103,66 @@ async::Task<std::optional<std::int64_t>> count_review_queues(mlflow::Client& cli
   co_return total;
 }
 
-async::Task<> into(async::Task<std::optional<std::int64_t>> count, std::optional<std::int64_t>& out) {
-  out = co_await std::move(count);
+// One thing that is counted: the number, or why there is none.
+struct Count {
+  std::string label;
+  std::optional<std::int64_t> n;
+  std::optional<std::string> failure;
+};
+
+async::Task<> into(async::Task<std::optional<std::int64_t>> counting, std::optional<std::int64_t>& n) {
+  n = co_await std::move(counting);
+}
+
+async::Task<> fill(Count& count, async::Task<std::optional<std::int64_t>> counting) {
+  count.failure = co_await attempt(into(std::move(counting), count.n));
 }
 
 }  // namespace
 
-async::Task<Census> count_uncopied(mlflow::Client& client, const mlflow::Capabilities& capabilities,
+async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
+                                   const mlflow::Capabilities& capabilities,
                                    std::vector<std::string> experiment_ids) {
+  std::deque<Count> listed;  // a deque: tasks hold references
+  Count old_traces{"traces", {}, {}}, queues{"review queues", {}, {}}, workspaces{"other workspaces", {}, {}};
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    for (auto const& listing : listings) {
+      auto& count = listed.emplace_back(Count{listing.label, {}, {}});
+      tasks.spawn(fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
+    }
+    if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
+    tasks.spawn(fill(queues, count_review_queues(client, experiment_ids)));
+    if (capabilities.workspaces) {
+      tasks.spawn(
+          fill(workspaces, count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces")));
+    }
+    co_return;
+  };
+  co_await async::with_task_group(context.executor, body);
+
   Census census;
-  auto add = [&census](const char* label, const std::optional<std::string>& failure,
-                       std::optional<std::int64_t> n) {
-    if (failure) {
-      census.counts[label] = unknown;
-      census.notes.push_back(std::string(label) + " could not be counted: " + *failure);
-    } else if (n && *n > 0) {
-      census.counts[label] = *n;
+  auto add = [&census](const Count& count) {
+    if (count.failure) {
+      census.counts[count.label] = unknown;
+      census.notes.push_back(count.label + " could not be counted: " + *count.failure);
+    } else if (count.n && *count.n > 0) {
+      census.counts[count.label] = *count.n;
     }
   };
-  for (auto const& listing : listings) {
-    std::optional<std::int64_t> n;
-    auto const failure = co_await attempt(
-        into(count_pages(client, listing.method, listing.target, listing.body, listing.items), n));
-    add(listing.label, failure, n);
-  }
-  if (!capabilities.traces_v3) {
-    std::optional<std::int64_t> traces;
-    auto const failure = co_await attempt(into(count_old_traces(client, experiment_ids), traces));
-    add("traces", failure, traces);
-  }
-  std::optional<std::int64_t> queues;
-  auto const queues_failure = co_await attempt(into(count_review_queues(client, experiment_ids), queues));
-  add("review queues", queues_failure, queues);
-  if (queues) {
+  for (auto const& count : listed) add(count);
+  add(old_traces);
+  add(queues);
+  if (queues.n) {
     census.notes.push_back(
         "label schemas are not counted: on this server listing them creates one in every experiment, and "
         "mlferry only reads");
   }
-  if (capabilities.workspaces) {
-    std::optional<std::int64_t> n;
-    auto const failure = co_await attempt(
-        into(count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces"), n));
-    if (n && *n > 1) {
-      census.notes.push_back("the server has " + std::to_string(*n) +
-                             " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");
-    }
-    add("other workspaces", failure, n ? std::optional(*n - 1) : n);
+  if (workspaces.n && *workspaces.n > 1) {
+    census.notes.push_back("the server has " + std::to_string(*workspaces.n) +
+                           " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");
   }
+  if (workspaces.n) --*workspaces.n;  // the one that is moved
+  add(workspaces);
   co_return census;
 }
 

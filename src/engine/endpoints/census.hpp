@@ -17,8 +17,10 @@ struct Census {
   std::vector<std::string> notes;
 };
 
-// Only reads. Calls that this server does not have count nothing. `experiment_ids`: all of them.
-async::Task<Census> count_uncopied(mlflow::Client& client, const mlflow::Capabilities& capabilities,
+// Only reads, all lists at once. Calls that this server does not have count nothing. `experiment_ids`: all of
+// them.
+async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
+                                   const mlflow::Capabilities& capabilities,
                                    std::vector<std::string> experiment_ids);
 
 }  // namespace mlferry::engine

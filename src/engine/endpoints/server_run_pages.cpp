@@ -17,6 +17,8 @@ constexpr int most_runs_a_search = 1000;
 constexpr std::size_t model_inputs_a_request = 10;
 constexpr std::size_t least_group = 25;
 constexpr std::size_t most_group = 1000;
+// Few, so that their files are on the way while those of the others are listed.
+constexpr std::size_t first_group_with_files = 10;
 // A group of runs is sized so that its records take about this much.
 constexpr std::size_t group_target_bytes = 6u << 20;
 
@@ -40,6 +42,11 @@ class RunPages final : public Pages<RunRecord> {
     while (waiting_.empty()) {
       if (walker_.done()) co_return std::nullopt;
       co_await read_page();
+    }
+    if (!folders_known_) {
+      folders_known_ = true;
+      folders_ = co_await list_run_folders(source_.client(), source_.artifact_location(experiment_id_));
+      if (!folders_ || !folders_->empty()) group_size_ = first_group_with_files;
     }
     std::vector<RunRecord> group;
     while (!waiting_.empty() && group.size() < group_size_) {
@@ -76,10 +83,6 @@ class RunPages final : public Pages<RunRecord> {
   async::Task<> complete(std::vector<RunRecord>& group) {
     auto permit =
         std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
-    if (!folders_known_) {
-      folders_known_ = true;
-      folders_ = co_await list_run_folders(source_.client(), source_.artifact_location(experiment_id_));
-    }
     co_await list_run_files(source_.context(), source_.client(), source_.capabilities(),
                             source_.artifact_location(experiment_id_), folders_,
                             source_.options().local_artifacts, group);

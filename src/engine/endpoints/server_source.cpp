@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "async/task_group.hpp"
 #include "engine/endpoints/artifact_lister.hpp"
 #include "engine/endpoints/census.hpp"
 #include "engine/endpoints/page_walker.hpp"
@@ -27,6 +28,16 @@ std::optional<std::array<unsigned char, 16>> run_key(std::string_view id) {
     if (error != std::errc() || end != id.data() + 2 * i + 2) return std::nullopt;
   }
   return key;
+}
+
+// As many experiments as one request may ask for.
+std::vector<std::vector<std::string>> in_parts(const std::vector<std::string>& ids) {
+  std::vector<std::vector<std::string>> parts;
+  for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
+    auto const end = std::min(ids.size(), i + experiments_a_question);
+    parts.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(i), ids.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  return parts;
 }
 
 bool is_ascii(std::string_view text) {
@@ -77,13 +88,29 @@ async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
   co_return ids;
 }
 
+// Not knowing costs requests, not data: a server that refuses now is asked for everything later.
 async::Task<> ServerSource::look_for_logged_models(std::vector<std::string> experiment_ids) {
+  for (auto part : in_parts(experiment_ids)) {
+    auto const failure = co_await attempt(find_logged_models(std::move(part)));
+    if (failure) has_logged_models_ = true;
+    if (has_logged_models_) co_return;
+  }
+}
+
+async::Task<> ServerSource::find_logged_models(std::vector<std::string> experiment_ids) {
   auto const page = co_await client_.search_logged_models(std::move(experiment_ids), "", 1, "");
   has_logged_models_ = !page.items.empty();
 }
 
-// Halves what has some, down to single experiments: most servers have traces in few.
 async::Task<> ServerSource::look_for_traces(std::vector<std::string> experiment_ids) {
+  for (auto const& part : in_parts(experiment_ids)) {
+    auto const failure = co_await attempt(find_traces(part));
+    if (failure) traced_.insert(part.begin(), part.end());
+  }
+}
+
+// Halves what has some, down to single experiments: most servers have traces in few.
+async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids) {
   auto const page = co_await client_.search_traces(experiment_ids, "", 1, "");
   if (page.items.empty()) co_return;
   if (experiment_ids.size() == 1) {
@@ -91,8 +118,14 @@ async::Task<> ServerSource::look_for_traces(std::vector<std::string> experiment_
     co_return;
   }
   auto const middle = experiment_ids.begin() + static_cast<std::ptrdiff_t>(experiment_ids.size() / 2);
-  co_await look_for_traces({experiment_ids.begin(), middle});
-  co_await look_for_traces({middle, experiment_ids.end()});
+  co_await find_traces({experiment_ids.begin(), middle});
+  co_await find_traces({middle, experiment_ids.end()});
+}
+
+async::Task<> ServerSource::take_census(std::vector<std::string> experiment_ids, SourceInfo& info) {
+  auto census = co_await count_uncopied(context_, client_, capabilities_, std::move(experiment_ids));
+  info.not_copied = std::move(census.counts);
+  info.notes = std::move(census.notes);
 }
 
 async::Task<std::vector<std::pair<std::string, std::string>>> ServerSource::prompt_versions() {
@@ -127,28 +160,14 @@ async::Task<SourceInfo> ServerSource::open() {
   info.description = client_.http().base_url();
   if (!capabilities_.version.empty()) info.description += " (MLflow " + capabilities_.version + ")";
   auto const ids = co_await all_experiment_ids();
-  if (capabilities_.logged_models) {
-    for (std::size_t i = 0; i < ids.size() && !has_logged_models_; i += experiments_a_question) {
-      auto const end = std::min(ids.size(), i + experiments_a_question);
-      std::vector<std::string> part(ids.begin() + static_cast<std::ptrdiff_t>(i),
-                                    ids.begin() + static_cast<std::ptrdiff_t>(end));
-      // Not knowing costs requests, not data: a server that refuses now is asked for everything.
-      auto const failure = co_await attempt(look_for_logged_models(std::move(part)));
-      if (failure) has_logged_models_ = true;
-    }
-  }
-  for (std::size_t i = 0; capabilities_.traces_v3 && i < ids.size(); i += experiments_a_question) {
-    std::vector<std::string> part(
-        ids.begin() + static_cast<std::ptrdiff_t>(i),
-        ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), i + experiments_a_question)));
-    auto const failure = co_await attempt(look_for_traces(part));
-    if (failure) traced_.insert(part.begin(), part.end());
-  }
-  if (options_.census) {
-    auto census = co_await count_uncopied(client_, capabilities_, ids);
-    info.not_copied = std::move(census.counts);
-    info.notes = std::move(census.notes);
-  }
+  // None needs another, and one after the other they would be most of the time of a small job.
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
+    if (capabilities_.traces_v3) tasks.spawn(look_for_traces(ids));
+    if (options_.census) tasks.spawn(take_census(ids, info));
+    co_return;
+  };
+  co_await async::with_task_group(context_.executor, body);
   co_return info;
 }
 

@@ -59,7 +59,10 @@ class ServerSource final : public Source {
   async::Task<std::vector<std::string>> all_experiment_ids();
   async::Task<> look_for_logged_models(std::vector<std::string> experiment_ids);
   async::Task<std::vector<std::pair<std::string, std::string>>> prompt_versions();
+  async::Task<> find_logged_models(std::vector<std::string> experiment_ids);
   async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
+  async::Task<> find_traces(std::vector<std::string> experiment_ids);
+  async::Task<> take_census(std::vector<std::string> experiment_ids, SourceInfo& info);
 
   const Context& context_;
   mlflow::Client& client_;
