@@ -1,5 +1,7 @@
 #include "storage/archive/compression.hpp"
 
+#include <array>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -8,6 +10,14 @@
 #include <zstd_errors.h>
 
 namespace mlferry::archive {
+
+namespace {
+
+constexpr std::size_t kSamplePieces = 16;
+constexpr std::size_t kSamplePiece = 4096;
+constexpr std::size_t kLeastForSample = 1 << 20;  // of less, all is tried
+
+}  // namespace
 
 struct Compressor::State {
   ZSTD_CCtx* context = ZSTD_createCCtx();
@@ -27,6 +37,18 @@ std::optional<std::size_t> Compressor::compress(std::span<const std::byte> in, s
   if (!ZSTD_isError(size)) return size;
   if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall) return std::nullopt;
   throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(size));
+}
+
+bool Compressor::promises_gain(std::span<const std::byte> in, int level) {
+  if (in.size() < kLeastForSample) return true;
+  std::array<std::byte, kSamplePieces * kSamplePiece> sample;
+  std::array<std::byte, ZSTD_COMPRESSBOUND(sizeof sample)> out;
+  auto const stride = (in.size() - kSamplePiece) / (kSamplePieces - 1);
+  for (std::size_t i = 0; i < kSamplePieces; ++i)
+    std::memcpy(sample.data() + i * kSamplePiece, in.data() + i * stride, kSamplePiece);
+  auto const size =
+      ZSTD_compressCCtx(state_->context, out.data(), out.size(), sample.data(), sample.size(), level);
+  return ZSTD_isError(size) || size < sample.size() - sample.size() / 100;
 }
 
 bool decompress(std::span<const std::byte> frame, std::span<std::byte> out) {

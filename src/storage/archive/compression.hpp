@@ -36,6 +36,9 @@ class Compressor {
   // The size of the frame in `out`, or nothing when it does not fit: give `out` worthwhile_size(in.size())
   // bytes.
   std::optional<std::size_t> compress(std::span<const std::byte> in, std::span<std::byte> out, int level);
+  // False when pieces from all over `in` cannot be made smaller: then compressing all of it would only cost
+  // time. Of small inputs always true.
+  bool promises_gain(std::span<const std::byte> in, int level);
 
  private:
   struct State;

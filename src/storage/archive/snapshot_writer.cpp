@@ -213,7 +213,7 @@ async::Task<SnapshotWriterImpl::Compressed> SnapshotWriterImpl::compress(std::sp
       result.sha256 = sha256.finish();
     }
     result.bytes = raw;
-    if (!compressor) return;
+    if (!compressor || !compressor->promises_gain(raw, level)) return;
     result.buffer = Buffer(worthwhile_size(raw.size()));
     auto const size = compressor->compress(raw, result.buffer.span(), level);
     if (size) {
