@@ -8,37 +8,122 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr double latency_tolerance = 2.5;
 constexpr double shrink_factor = 0.7;
+// A step up must bring this part of what it can (half more in flight: half more throughput); a step down may
+// cost this much. Where more in flight neither helps nor hurts, fewer it is: the server's queue is no gain.
+constexpr double least_gain = 0.35;
+constexpr double most_loss = 0.05;
+constexpr std::uint64_t shortest_hold = 4;  // windows
+constexpr std::uint64_t longest_hold = 16;
 
 }  // namespace
 
 LimitController::LimitController(LimitOptions options)
-    : options_(options), limit_(options.fixed != 0 ? options.fixed : options.start) {}
+    : options_(options),
+      limit_(options.fixed != 0 ? options.fixed : options.start),
+      hold_length_(shortest_hold) {}
 
 std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds latency,
                                        std::uint64_t in_flight, std::chrono::nanoseconds now) {
   if (options_.fixed != 0) return limit_;
   double const seconds = std::chrono::duration<double>(latency).count();
   if (throttled) {
-    auto const patience = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(std::max(recent_latency_, 0.05)));
-    if (last_cut_.count() < 0 || now - last_cut_ >= patience) {
-      limit_ =
-          std::max(options_.least, static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor));
-      last_cut_ = now;
-      answers_ = 0;
-    }
+    refused(now);
     return limit_;
   }
-  least_latency_ = least_latency_ == 0 ? seconds : std::min(least_latency_ * 1.002, seconds);
   recent_latency_ = recent_latency_ == 0 ? seconds : 0.9 * recent_latency_ + 0.1 * seconds;
-  if (++answers_ < limit_) return limit_;
-  answers_ = 0;
-  bool const quick = recent_latency_ <= latency_tolerance * least_latency_;
-  bool const used = in_flight + 1 >= limit_;
-  if (quick && used) limit_ = std::min(options_.most, limit_ + 1);
+  // Answers to requests that were sent under another limit say nothing about this one.
+  if (settling_ != 0) {
+    --settling_;
+    return limit_;
+  }
+  ++answers_;
+  if (in_flight + 1 >= limit_) ++used_;
+  seconds_ += seconds;
+  // Enough for the mean of requests of all sizes; shorter while the first climb lasts.
+  auto const window =
+      climbing_ ? std::max<std::uint64_t>(16, 3 * limit_) : std::max<std::uint64_t>(32, 4 * limit_);
+  if (answers_ < window) return limit_;
+  bool const used = used_ * 4 >= answers_ * 3;
+  // Little's law: what `limit_` in flight get done a second. Pauses of ours do not count, as wall time would.
+  double const rate = static_cast<double>(limit_) * static_cast<double>(answers_) / std::max(seconds_, 1e-9);
+  restart_window(0);
+  if (used) measured(rate);
   return limit_;
+}
+
+void LimitController::restart_window(std::uint64_t settling) {
+  answers_ = used_ = 0;
+  seconds_ = 0;
+  settling_ = settling;
+}
+
+void LimitController::refused(std::chrono::nanoseconds now) {
+  auto const patience = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(std::max(recent_latency_, 0.05)));
+  if (last_cut_.count() >= 0 && now - last_cut_ < patience) return;
+  last_cut_ = now;
+  auto const cut = static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor);
+  move_to(std::max(options_.least, cut));
+  trying_ = climbing_ = false;
+  base_rate_ = 0;
+  up_ = true;
+  hold_ = shortest_hold;
+}
+
+void LimitController::move_to(std::uint64_t limit) {
+  restart_window(std::max(limit_, limit));
+  limit_ = limit;
+}
+
+// What a whole window at the present limit showed.
+void LimitController::measured(double rate) {
+  if (!trying_) {
+    base_rate_ = base_rate_ == 0 ? rate : (base_rate_ + rate) / 2;
+    if (hold_ != 0) {
+      --hold_;
+    } else {
+      try_step();
+    }
+    return;
+  }
+  trying_ = false;
+  double const step = static_cast<double>(limit_) / static_cast<double>(base_limit_) - 1;
+  if (rate >= base_rate_ * (up_ ? 1 + least_gain * step : 1 - most_loss)) {
+    base_rate_ = rate;
+    hold_length_ = shortest_hold;
+    rejected_ = 0;
+    try_step();  // on in the same direction
+    return;
+  }
+  move_to(base_limit_);
+  turn();
+}
+
+// The last direction was wrong or at its end: the other one, or, when that was wrong too, a rest.
+void LimitController::turn() {
+  climbing_ = false;
+  up_ = !up_;
+  if (++rejected_ < 2) {
+    try_step();
+    return;
+  }
+  rejected_ = 0;
+  hold_ = hold_length_;
+  hold_length_ = std::min(longest_hold, 2 * hold_length_);
+}
+
+void LimitController::try_step() {
+  auto const next =
+      up_ ? std::min(options_.most, limit_ + std::max<std::uint64_t>(1, limit_ / 2))
+          : std::max(options_.least, limit_ - std::min(limit_, std::max<std::uint64_t>(1, limit_ / 3)));
+  if (next == limit_) {
+    turn();
+    return;
+  }
+  base_limit_ = limit_;
+  trying_ = true;
+  move_to(next);
 }
 
 AdaptiveLimiter::Class::Class(async::Executor executor, const LimitOptions& options)

@@ -1,6 +1,6 @@
 #pragma once
 // How many requests a server gets at once: one limit for each class of requests, fixed by --jobs N or learned
-// (--jobs auto) from latency and refusals.
+// (--jobs auto) from what the server gets done and from refusals.
 
 #include <array>
 #include <chrono>
@@ -16,28 +16,57 @@ namespace mlferry::engine {
 
 struct LimitOptions {
   std::uint64_t fixed = 0;  // --jobs N; 0: adapt
-  std::uint64_t start = 6;
+  std::uint64_t start = 4;
   std::uint64_t least = 2;
   std::uint64_t most = 32;
   double requests_per_second = 0;  // --tpslimit; 0: none
 };
 
 // The decision, free of clocks and waiting. One for each request class.
+//
+// It climbs the hill of throughput: a window of answers at one limit, then one at a limit half larger or a
+// third smaller. A step up stays when it brought a third of what it could, a step down when it cost less than
+// 5 %; else it is taken back. When neither way is better it rests for 4 windows, later for up to 16, and
+// looks again: servers change. So it grows on servers that scale and shrinks where writers wait for one lock.
+// Steps are large against the noise of requests of different sizes, and a wrong one is undone by a later
+// window.
 class LimitController {
  public:
   explicit LimitController(LimitOptions options);
   // Feeds one answer; `in_flight` counts the class's requests now, `now` runs on any steady clock. Returns
-  // the limit from here on. Grows by one per `limit` answers while latency stays under 2.5 times the least
-  // seen and the limit is used; on a refusal it shrinks to 70 %, at most once per latency.
+  // the limit from here on. A window in which the limit was not used three times in four changes nothing. A
+  // refusal shrinks to 70 %, at most once per latency.
   std::uint64_t observe(bool throttled, std::chrono::nanoseconds latency, std::uint64_t in_flight,
                         std::chrono::nanoseconds now);
   std::uint64_t limit() const { return limit_; }
 
  private:
+  void refused(std::chrono::nanoseconds now);
+  void measured(double rate);
+  void try_step();
+  void turn();
+  void move_to(std::uint64_t limit);
+  void restart_window(std::uint64_t settling);
+
   LimitOptions options_;
   std::uint64_t limit_;
+
+  // The window.
+  std::uint64_t settling_ = 0;  // answers to pass over first
   std::uint64_t answers_ = 0;
-  double least_latency_ = 0;  // seconds; drifts up slowly, so that it follows a server that got slower
+  std::uint64_t used_ = 0;  // answers that came while the limit was used
+  double seconds_ = 0;      // of their latencies, together
+
+  // The climb.
+  double base_rate_ = 0;  // answers a second at base_limit_; 0: not measured
+  std::uint64_t base_limit_ = 0;
+  bool trying_ = false;   // limit_ is a step away from base_limit_
+  bool up_ = true;        // the direction of this step, or the next
+  bool climbing_ = true;  // no step has been taken back yet
+  std::uint64_t rejected_ = 0;
+  std::uint64_t hold_ = 0;  // windows to rest
+  std::uint64_t hold_length_;
+
   double recent_latency_ = 0;
   std::chrono::nanoseconds last_cut_{-1};
 };

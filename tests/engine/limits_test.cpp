@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <random>
+
 #include <boost/asio/io_context.hpp>
 
 #include "async/task_group.hpp"
@@ -29,8 +32,32 @@ struct Feed {
     now += latency;
     return controller.observe(true, latency, 10, now);
   }
+  // Answers of a server that gets as many requests as the limit allows and takes `slowness(n)` times 10 ms
+  // with `n` in flight, times a size of 1 to `spread`.
+  template <class Slowness>
+  void serve(int n, Slowness slowness) {
+    for (int i = 0; i < n; ++i) {
+      auto const limit = controller.limit();
+      auto const size = std::uniform_real_distribution<double>(1, spread)(random);
+      auto const seconds = 0.01 * size * slowness(static_cast<double>(limit));
+      auto const latency = std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+      now += latency / limit;
+      controller.observe(false, latency, limit, now);
+    }
+  }
+  template <class Slowness>
+  double mean_limit(int n, Slowness slowness) {
+    double sum = 0;
+    for (int i = 0; i < n; ++i) {
+      serve(1, slowness);
+      sum += static_cast<double>(controller.limit());
+    }
+    return sum / n;
+  }
   LimitController controller;
   std::chrono::nanoseconds now{1s};
+  double spread = 1.0001;
+  std::mt19937 random{7};
 };
 
 async::Task<> hold(AdaptiveLimiter& limiter, int& inside, int& most, int& done) {
@@ -56,37 +83,57 @@ TEST_SUITE("engine") {
     CHECK(feed.controller.limit() == 7);
   }
 
-  TEST_CASE("limits: grows by one per as many answers as the limit, up to the most") {
-    Feed feed({.start = 4, .most = 6});
-    feed.answers(3, 10ms);
-    CHECK(feed.controller.limit() == 4);
-    feed.answers(1, 10ms);
-    CHECK(feed.controller.limit() == 5);
-    feed.answers(4, 10ms);
-    CHECK(feed.controller.limit() == 5);
-    feed.answers(1, 10ms);
-    CHECK(feed.controller.limit() == 6);
-    feed.answers(1000, 10ms);
-    CHECK(feed.controller.limit() == 6);
+  TEST_CASE("limits: on a server that scales it grows to the most, in few answers") {
+    Feed feed({.start = 4, .most = 32});
+    auto const any_number = [](double) { return 1.0; };
+    feed.serve(450, any_number);
+    CHECK(feed.mean_limit(2000, any_number) > 26);  // now and then it tries fewer
   }
 
-  TEST_CASE("limits: a limit that is not used does not grow") {
-    Feed feed({.start = 4, .most = 32});
-    feed.answers(1000, 10ms, 2);
-    CHECK(feed.controller.limit() == 4);
-    feed.answers(4, 10ms, 3);  // this answer's own request was the fourth
-    CHECK(feed.controller.limit() == 5);
+  TEST_CASE("limits: on a server with so many workers it stays near their number") {
+    for (std::uint64_t const workers : {2, 4, 8, 16}) {
+      CAPTURE(workers);
+      Feed feed({.start = 4, .most = 32});
+      auto const served = [&](double n) { return std::max(1.0, n / static_cast<double>(workers)); };
+      feed.serve(2000, served);
+      CHECK(feed.mean_limit(4000, served) >= 0.8 * static_cast<double>(workers));
+      CHECK(feed.mean_limit(4000, served) <= 1.6 * static_cast<double>(workers));
+    }
   }
 
-  TEST_CASE("limits: latency beyond the tolerance stops the growth") {
+  TEST_CASE("limits: where more in flight makes a server slower it shrinks, from any start") {
+    auto const one_lock = [](double n) { return n * (0.5 + 0.25 * std::log2(n)); };
+    for (std::uint64_t const start : {4, 16, 32}) {
+      CAPTURE(start);
+      Feed feed({.start = start, .most = 32});
+      feed.serve(2500, one_lock);
+      CHECK(feed.mean_limit(2000, one_lock) < 3);
+    }
+  }
+
+  TEST_CASE("limits: requests of very different sizes do not make it collapse, or run away") {
     Feed feed({.start = 4, .most = 32});
-    feed.answers(8, 10ms);
-    auto const before = feed.controller.limit();
-    feed.answers(100, 60ms);
-    auto const slow = feed.controller.limit();
-    CHECK(slow <= before + 2);  // the average needs some answers to notice
-    feed.answers(100, 10ms);
-    CHECK(feed.controller.limit() > slow);
+    feed.spread = 20;
+    auto const eight = [](double n) { return std::max(1.0, n / 8); };
+    feed.serve(2000, eight);
+    CHECK(feed.mean_limit(20000, eight) > 5);
+    CHECK(feed.mean_limit(20000, eight) < 16);
+  }
+
+  TEST_CASE("limits: a server that got more workers is noticed") {
+    Feed feed({.start = 4, .most = 32});
+    feed.serve(3000, [](double n) { return std::max(1.0, n / 2); });
+    CHECK(feed.controller.limit() <= 4);
+    feed.serve(6000, [](double) { return 1.0; });
+    CHECK(feed.controller.limit() >= 20);
+  }
+
+  TEST_CASE("limits: a limit that is not used does not change") {
+    Feed feed({.start = 4, .most = 32});
+    feed.answers(992, 10ms, 2);  // whole windows
+    CHECK(feed.controller.limit() == 4);
+    feed.answers(16, 10ms, 3);  // this answer's own request was the fourth
+    CHECK(feed.controller.limit() == 6);
   }
 
   TEST_CASE("limits: a refusal cuts to 70 %, once per burst, never below the least") {
@@ -98,8 +145,9 @@ TEST_SUITE("engine") {
     CHECK(feed.refusal(200ms) == 9);
     for (int i = 0; i < 20; ++i) feed.refusal(200ms);
     CHECK(feed.controller.limit() == 2);
-    feed.answers(2, 100ms);
-    CHECK(feed.controller.limit() == 3);  // and it recovers
+    auto const any_number = [](double) { return 1.0; };
+    feed.serve(1000, any_number);
+    CHECK(feed.mean_limit(2000, any_number) > 26);  // and it recovers
   }
 
   TEST_CASE("limits: the limiter lets in as many as the limit, and each class has its own") {

@@ -128,7 +128,8 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& listing : listings) {
       auto& count = listed.emplace_back(Count{listing.label, {}, {}});
-      tasks.spawn(fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
+      tasks.spawn(
+          fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
     }
     if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
     tasks.spawn(fill(queues, count_review_queues(client, experiment_ids)));

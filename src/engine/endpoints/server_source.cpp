@@ -35,7 +35,8 @@ std::vector<std::vector<std::string>> in_parts(const std::vector<std::string>& i
   std::vector<std::vector<std::string>> parts;
   for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
     auto const end = std::min(ids.size(), i + experiments_a_question);
-    parts.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(i), ids.begin() + static_cast<std::ptrdiff_t>(end));
+    parts.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(i),
+                       ids.begin() + static_cast<std::ptrdiff_t>(end));
   }
   return parts;
 }
