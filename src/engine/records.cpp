@@ -19,6 +19,50 @@ json::value to_value(double value) {
   return value;
 }
 
+// The places of doubles that JSON has no numbers for, as lists of keys and indices: their texts alone cannot be told
+// from strings.
+void find_non_finite(const json::value& value, json::array& path, json::array& places) {
+  if (auto const* number = value.if_double()) {
+    if (!std::isfinite(*number)) places.push_back(path);
+  } else if (auto const* list = value.if_array()) {
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      path.emplace_back(static_cast<std::int64_t>(i));
+      find_non_finite((*list)[i], path, places);
+      path.pop_back();
+    }
+  } else if (auto const* object = value.if_object()) {
+    for (auto const& [key, member] : *object) {
+      path.emplace_back(key);
+      find_non_finite(member, path, places);
+      path.pop_back();
+    }
+  }
+}
+
+void restore_non_finite(json::array& spans, const json::value& place) {
+  auto const fail = [] { throw mlflow::JsonError("record: 'non_finite' names no text in 'spans'"); };
+  auto const* path = place.if_array();
+  if (path == nullptr || path->empty()) return fail();
+  json::array* list = &spans;
+  json::value* value = nullptr;
+  for (auto const& step : *path) {
+    auto* object = value == nullptr ? nullptr : value->if_object();
+    if (value != nullptr) list = value->if_array();
+    if (auto const* key = step.if_string(); key != nullptr && object != nullptr) {
+      value = object->if_contains(*key);
+    } else if (auto const* index = step.if_int64(); index != nullptr && list != nullptr) {
+      value = *index >= 0 ? list->if_contains(static_cast<std::size_t>(*index)) : nullptr;
+    } else {
+      return fail();
+    }
+    if (value == nullptr) return fail();
+  }
+  json::object const named{{"value", *value}};
+  auto const number = mlflow::get_double(named, "value");
+  if (!value->is_string() || !number) return fail();
+  *value = *number;
+}
+
 mlflow::MetricPoint to_point(const json::value& value, std::string_view key) {
   auto const* row = value.if_array();
   auto fail = [&]() -> mlflow::MetricPoint {
@@ -67,6 +111,9 @@ json::object to_archive(const ModelVersionRecord& record) {
 
 json::object to_archive(const TraceRecord& record) {
   json::object out{{"trace", record.trace.doc}, {"spans", record.spans}};
+  json::array path, places;
+  find_non_finite(record.spans, path, places);
+  if (!places.empty()) out["non_finite"] = std::move(places);
   json::array runs, prompts;
   for (auto const& run : record.linked_runs) runs.emplace_back(run);
   for (auto const& [name, version] : record.linked_prompts) {
@@ -88,6 +135,9 @@ void from_archive(const json::object& object, ObjectRecord& record) {
 void from_archive(const json::object& object, TraceRecord& record) {
   record.trace.doc = part(object, "trace");
   if (auto const* spans = mlflow::get_array(object, "spans")) record.spans = *spans;
+  if (auto const* places = mlflow::get_array(object, "non_finite")) {
+    for (auto const& place : *places) restore_non_finite(record.spans, place);
+  }
   if (auto const* runs = mlflow::get_array(object, "linked_runs")) {
     for (auto const& run : *runs) {
       if (auto const* id = run.if_string()) record.linked_runs.emplace_back(*id);

@@ -405,16 +405,21 @@ class Hostile:
                    {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "x"}]}}, {},
                    {"kvlistValue": {"values": [{"key": "k é", "value": {"doubleValue": 2.5}}]}}]
         attributes = [{"key": f"a{i} é", "value": v} for i, v in enumerate(values)]
+        # Events and links hold values, not texts of values: NaN and "NaN" are two things.
+        odd = [{"key": f"odd{i}", "value": v} for i, v in enumerate([
+            {"doubleValue": "NaN"}, {"stringValue": "NaN"}, {"doubleValue": "Infinity"}, {"doubleValue": "-Infinity"}, {"doubleValue": -0.0},
+            {"arrayValue": {"values": [{"doubleValue": "NaN"}, {"stringValue": "Infinity"}]}}, {},
+            {"kvlistValue": {"values": [{"key": "x", "value": {"doubleValue": "NaN"}}]}}])]
         events = [{"timeUnixNano": str(start + 5), "name": "exception 'x'", "attributes": [
             {"key": "exception.message", "value": {"stringValue": self.text(5)}}, {"key": "n", "value": {"intValue": 3}},
-            {"key": "d", "value": {"doubleValue": 0.5}}, {"key": "b", "value": {"boolValue": False}}]}]
+            {"key": "d", "value": {"doubleValue": 0.5}}, {"key": "b", "value": {"boolValue": False}}, *odd]}]
         for i in range(self.sizes.traces):
             trace = f"{self.seed:016x}{i:016x}"
             spans = [{"spanId": f"{s + 1:016x}", **({"parentSpanId": f"{s:016x}"} if s else {}), "name": f"span {s} {self.text(3)}",
                       "startTimeUnixNano": str(start + s), "endTimeUnixNano": str(start + 1_000_000 * (9 - s)),
                       "attributes": attributes if s == 0 else attributes[s:s + 4], "events": events if s == 1 else [],
                       "status": {"code": (0, 1, 2)[s % 3], "message": "it failed: é" if s % 3 == 2 else ""},
-                      **({"links": [{"traceId": "ab" * 16, "spanId": "cd" * 8, "attributes": [{"key": "l", "value": {"stringValue": "m"}}]}]}
+                      **({"links": [{"traceId": "ab" * 16, "spanId": "cd" * 8, "attributes": [{"key": "l", "value": {"stringValue": "m"}}, *odd]}]}
                          if s == 2 else {})} for s in range(4)]
             self.spans(home if i % 2 else other, trace, spans)
             self.trace_info(home if i % 2 else other, "tr-" + trace, client_request_id=f"client {i} é",
@@ -448,6 +453,12 @@ class Hostile:
             if text is not None:
                 self.put(info["tags"]["mlflow.artifactLocation"], "traces.json", text.encode())
                 self.put(info["tags"]["mlflow.artifactLocation"], "attachments/a é.bin", self.random.randbytes(99))
+        # Files beside spans in the database, one of them under the name that spans have in a file.
+        trace = f"{self.seed:08x}" + "ee" * 12
+        self.spans(other, trace, [{"spanId": "11" * 8, "name": "x", "startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 9)}])
+        info = self.trace_info(other, "tr-" + trace, tags={"mlflow.trace.spansLocation": "TRACKING_STORE"})
+        self.put(info["tags"]["mlflow.artifactLocation"], "traces.json", b'{"spans": ["of another time"]}')
+        self.put(info["tags"]["mlflow.artifactLocation"], "sub/b é.bin", self.random.randbytes(77))
         trace = f"{self.seed:08x}" + "dd" * 12
         self.spans(gone, trace, [{"spanId": "11" * 8, "name": "x", "startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 9)}])
         self.trace_info(gone, "tr-" + trace, tags={"mlflow.trace.spansLocation": "TRACKING_STORE"})

@@ -143,4 +143,23 @@ TEST_SUITE("engine") {
     record.files.push_back({"path", 1, ""});
     grew("files");
   }
+
+  TEST_CASE("records: NaN in a span's event stays a number beside the text, also when the record is damaged") {
+    TraceRecord record;
+    record.spans = mlflow::parse_python_json(
+                       R"([{"name":"NaN"},{"events":[{"attributes":{"a":NaN,"b":"NaN","c":[1,-Infinity],"d":{"e":NaN}}}]}])", "x")
+                       .as_array();
+    auto const text = mlflow::to_json(to_archive(record));
+    TraceRecord back;
+    from_archive(mlflow::parse_json(text, "x").as_object(), back);
+    CHECK(mlflow::to_canonical_json(back.spans) == mlflow::to_canonical_json(record.spans));
+    record.spans.erase(record.spans.begin() + 1);
+    CHECK_FALSE(to_archive(record).contains("non_finite"));
+    for (auto const* place : {"7", "[]", "[0]", "[5,1]", "[-1]", R"(["name"])", R"([0,"gone"])", R"([0,"name","x"])",
+                              R"([0,"other"])", "[null]"}) {
+      CAPTURE(place);
+      auto damaged = mlflow::parse_json(R"({"trace":{},"spans":[{"name":"NaN","other":"x"}],"non_finite":[)" + std::string(place) + "]}", "x");
+      CHECK_THROWS_AS(from_archive(damaged.as_object(), back), mlflow::JsonError);
+    }
+  }
 }

@@ -4,6 +4,7 @@
 #include <list>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -17,6 +18,7 @@
 
 #include "async/sleep.hpp"
 #include "protocol/mlflow/json.hpp"
+#include "protocol/mlflow/otlp.hpp"
 #include "support/fake_router.hpp"
 
 namespace mlferry::test {
@@ -330,6 +332,23 @@ boost::json::object FakeMlflow::call(std::string_view method, std::string_view t
 
 boost::json::object FakeMlflow::post(std::string_view name, const boost::json::object& body) {
   return call("POST", "/api/2.0/mlflow/" + std::string(name), body);
+}
+
+void FakeMlflow::put_spans(const std::string& experiment_id, const boost::json::array& spans) {
+  HttpRequest request;
+  request.method = "POST";
+  request.target = "/v1/traces";
+  fake::split_target(request);
+  request.headers["content-type"] = "application/json";
+  request.headers["x-mlflow-experiment-id"] = experiment_id;
+  std::vector<const boost::json::array*> const traces{&spans};
+  request.body = mlflow::otlp_body(traces);
+  auto const response = impl_->router.carry_out(request, false);
+  if (response.status != 200) throw std::runtime_error("POST /v1/traces: " + response.body);
+}
+
+void FakeMlflow::forget_spans(const std::string& trace_id) {
+  impl_->state.traces.at(trace_id).spans_forgotten = true;
 }
 
 void FakeMlflow::forget_run(const std::string& id) {

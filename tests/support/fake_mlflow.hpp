@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "support/fake_faults.hpp"
@@ -90,6 +91,11 @@ class FakeMlflow {
   // Files of the proxied store by path; put takes any name, as another client writing to the store could.
   void put_file(std::string path, std::string bytes);
   std::optional<std::string> file(const std::string& path) const;
+
+  // Spans as get-trace-artifact gives them, through the call that takes them.
+  void put_spans(const std::string& experiment_id, const boost::json::array& spans);
+  // From now on get-trace-artifact answers an object without a list for this trace.
+  void forget_spans(const std::string& trace_id);
 
   // Removes a run for good and leaves its files and versions, as a clean-up of the database by hand does.
   void forget_run(const std::string& id);

@@ -152,6 +152,7 @@ struct Trace {
   std::string experiment_id;
   json::object info;
   json::array spans;  // as get-trace-artifact gives them
+  bool spans_forgotten = false;
   std::set<std::string> runs;
   std::set<std::string> prompts;  // "name/version"
 };

@@ -66,9 +66,15 @@ std::optional<std::uint64_t> generated_number(const State& state, std::string_vi
 // The text that the server keeps of an attribute.
 std::string stored_text(const json::object& value);
 
+// NaN and infinities come as texts.
+json::value number(const json::value& sent) {
+  return sent.is_string() ? *mlflow::get_double({{"n", sent}}, "n") : sent;
+}
+
 json::value plain(const json::object& value) {
   if (auto const* text = value.if_contains("string_value")) return *text;
-  for (auto const* key : {"bool_value", "int_value", "double_value"}) {
+  if (auto const* found = value.if_contains("double_value")) return number(*found);
+  for (auto const* key : {"bool_value", "int_value"}) {
     if (auto const* found = value.if_contains(key)) return *found;
   }
   if (auto const* list = mlflow::get_object(value, "array_value")) {
@@ -85,7 +91,8 @@ std::string stored_text(const json::object& value) {
     std::string_view const s = text->as_string();
     if (!s.empty() && (s[0] == '"' || s[0] == '{' || s[0] == '[')) return std::string(s);
   }
-  return mlflow::to_json(plain(value));
+  auto const text = mlflow::to_python_json({{"value", plain(value)}});
+  return text.substr(9, text.size() - 10);
 }
 
 json::object attributes(const json::object& from, bool as_text) {
@@ -184,7 +191,11 @@ HttpResponse get_trace_artifact(Call& call) {
   if (auto const n = generated_number(call.state, id)) {
     return answer({{"spans", generated_spans(call.state.generated(), *n)}});
   }
-  return answer({{"spans", need_trace(call, id).spans}});
+  auto const& trace = need_trace(call, id);
+  if (trace.spans_forgotten) return answer({});
+  auto response = answer({});
+  response.body = mlflow::to_python_json({{"spans", trace.spans}});
+  return response;
 }
 
 HttpResponse put_trace(Call& call) {

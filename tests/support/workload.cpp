@@ -8,6 +8,7 @@
 #include <boost/json/array.hpp>
 
 #include "protocol/mlflow/json.hpp"
+#include "protocol/mlflow/otlp.hpp"
 
 namespace mlferry::test {
 
@@ -148,6 +149,49 @@ void log_metric(FakeMlflow& server, const std::string& run_id, const std::string
 
 void finish_run(FakeMlflow& server, const std::string& run_id) {
   server.post("runs/update", {{"run_id", run_id}, {"status", "FINISHED"}, {"end_time", 9000}});
+}
+
+std::string make_trace(FakeMlflow& server, const std::string& experiment_id, int number) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  auto const letter = digits.at(static_cast<std::size_t>(number));
+  // Base64 of 16 bytes, whose last one the letter is.
+  auto const otlp_id = "q6urAAAAAAAAAAAAAAAA" + std::string(1, letter) + "A==";
+  json::array spans;
+  for (auto const* span_id : {"AAAAAAAAAAE=", "AAAAAAAAAAI="}) {
+    json::array events;
+    if (spans.empty()) {
+      json::object const attributes{{"n", 1}, {"nan", std::numeric_limits<double>::quiet_NaN()}, {"text", "NaN"}};
+      events.push_back(json::object{{"name", "e"}, {"time_unix_nano", 15}, {"attributes", attributes}});
+    }
+    spans.push_back(json::object{{"trace_id", otlp_id},
+                                 {"span_id", span_id},
+                                 {"parent_span_id", spans.empty() ? json::value() : json::value("AAAAAAAAAAE=")},
+                                 {"name", "span " + std::to_string(spans.size())},
+                                 {"start_time_unix_nano", 10},
+                                 {"end_time_unix_nano", 20},
+                                 {"status", json::object{{"code", "STATUS_CODE_OK"}, {"message", ""}}},
+                                 {"attributes", json::object{{"a", "\"b\""}}},
+                                 {"events", std::move(events)}});
+  }
+  server.put_spans(experiment_id, spans);
+  auto const id = mlflow::otlp_trace_id(spans);
+  json::object const location{{"type", "MLFLOW_EXPERIMENT"},
+                              {"mlflow_experiment", json::object{{"experiment_id", experiment_id}}}};
+  json::object const info{{"trace_id", id},
+                          {"request_time", "2026-01-02T03:04:05.678Z"},
+                          {"state", "OK"},
+                          {"trace_location", location},
+                          {"trace_metadata", json::object{{"m", "x"}}},
+                          {"tags", json::object{{"mlflow.trace.spansLocation", "TRACKING_STORE"},
+                                                {"mlflow.traceName", "trace " + std::to_string(number)}}}};
+  server.call("POST", "/api/3.0/mlflow/traces", {{"trace", json::object{{"trace_info", info}}}});
+  return id;
+}
+
+std::string trace_files(FakeMlflow& server, const std::string& trace_id) {
+  auto const answer = server.call("GET", "/api/3.0/mlflow/traces/" + trace_id);
+  auto const& tags = answer.at("trace").at("trace_info").at("tags").as_object();
+  return text(tags, "mlflow.artifactLocation").substr(proxy.size());
 }
 
 std::string run_files(FakeMlflow& server, const std::string& run_id) {

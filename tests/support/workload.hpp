@@ -23,6 +23,10 @@ void set_run_tag(FakeMlflow& server, const std::string& run_id, const std::strin
 void log_metric(FakeMlflow& server, const std::string& run_id, const std::string& key, double value,
                 std::int64_t step, std::int64_t timestamp = 5000);
 void finish_run(FakeMlflow& server, const std::string& run_id);
+// A trace with two spans in the database, and one event with NaN and "NaN"; returns its id, which is made of `number`.
+std::string make_trace(FakeMlflow& server, const std::string& experiment_id, int number);
+// Where the trace's files are in the proxied store.
+std::string trace_files(FakeMlflow& server, const std::string& trace_id);
 // "1/<run id>/artifacts": where the run's files are in the proxied store.
 std::string run_files(FakeMlflow& server, const std::string& run_id);
 std::string experiment_id(FakeMlflow& server, const std::string& name);

@@ -185,8 +185,8 @@ std::optional<std::string> proxied_path(std::string_view artifact_uri) {
   return std::string(artifact_uri);
 }
 
-async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string artifact_location) {
-  auto const root = proxied_path(artifact_location);
+async::Task<KnownFolders> list_owner_folders(mlflow::Client& client, std::string location) {
+  auto const root = proxied_path(location);
   if (!root || root->empty()) co_return std::nullopt;
   std::vector<mlflow::FileInfo> listing;
   auto read = [](mlflow::Client& client, std::string path,
@@ -200,10 +200,9 @@ async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string a
   co_return names;
 }
 
-bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location,
-                  const KnownFolders& folders) {
+bool surely_empty(std::string_view artifact_uri, std::string_view location, const KnownFolders& folders) {
   if (!folders) return false;
-  auto const root = proxied_path(artifact_location);
+  auto const root = proxied_path(location);
   auto const path = proxied_path(artifact_uri);
   if (!root || !path || !path->starts_with(*root + "/")) return false;
   auto const rest = path->substr(root->size() + 1);
@@ -256,23 +255,18 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client,
   for (auto& run : runs) sort_files(run);
 }
 
-async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
-                               const mlflow::Capabilities& capabilities, bool local_artifacts,
-                               bool attachments, TraceRecord& record) {
+async::Task<bool> list_trace_files(const Context& context, mlflow::Client& client,
+                                   const mlflow::Capabilities& capabilities, bool local_artifacts,
+                                   TraceRecord& record) {
   std::string const uri(record.trace.artifact_uri());
-  bool const in_database = record.trace.spans_in_database();
-  if (in_database && !attachments) co_return;
   std::optional<std::string> failure;
-  bool const listed =
-      co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
-  if (!listed && attachments) {
-    failure = "its attachments (" + uri + ") are not behind the server's proxy";
-  } else if (!listed && !uri.empty()) {
-    record.files.push_back(
-        {trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
+  bool const listed = co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
+  if (!listed && !uri.empty() && !record.trace.spans_in_database()) {
+    record.files.push_back({trace_file, std::nullopt, {}});  // get-trace-artifact sends it from wherever it is
   }
   if (failure) take_failure(record, "", *failure);
   sort_files(record);
+  co_return listed;
 }
 
 async::Task<> list_version_files(const Context& context, mlflow::Client& client,

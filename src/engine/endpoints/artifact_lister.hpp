@@ -14,16 +14,15 @@
 
 namespace mlferry::engine {
 
-// Names of run folders that exist below an experiment's proxied folder; nullopt: not known, list them all.
+// Names of folders that exist below a proxied folder that holds one for each run, or trace; nullopt: not known,
+// list them all.
 using KnownFolders = std::optional<std::unordered_set<std::string>>;
 
 // One request. nullopt when the location is not proxied or the listing fails.
-async::Task<KnownFolders> list_run_folders(mlflow::Client& client, std::string artifact_location);
+async::Task<KnownFolders> list_owner_folders(mlflow::Client& client, std::string location);
 
-// Whether a run certainly has no files: its artifacts lie below `artifact_location` and its folder is not
-// there.
-bool surely_empty(std::string_view artifact_uri, std::string_view artifact_location,
-                  const KnownFolders& folders);
+// Whether a run or trace certainly has no files: its artifacts lie below `location` and its folder is not there.
+bool surely_empty(std::string_view artifact_uri, std::string_view location, const KnownFolders& folders);
 
 // Fills `files` and `gaps` of each record. `local_artifacts`: local folders that the runs name may be read on
 // this machine. Names that no endpoint can serve become gaps. Unlistable folders become gaps too. At most
@@ -37,11 +36,11 @@ async::Task<> list_model_files(const Context& context, mlflow::Client& client,
                                const mlflow::Capabilities& capabilities, bool local_artifacts,
                                LoggedModelRecord& record);
 
-// The same for a trace: of one whose spans are in an artifact all files, of another its attachments when
-// there are any. `attachments`: its spans refer to some.
-async::Task<> list_trace_files(const Context& context, mlflow::Client& client,
-                               const mlflow::Capabilities& capabilities, bool local_artifacts,
-                               bool attachments, TraceRecord& record);
+// The same for a trace, wherever its spans are. False when its folder is neither proxied nor local: of files there
+// the server gives only the one that holds the spans.
+async::Task<bool> list_trace_files(const Context& context, mlflow::Client& client,
+                                   const mlflow::Capabilities& capabilities, bool local_artifacts,
+                                   TraceRecord& record);
 
 // The same for a model version, whose files no run or logged model brings along.
 async::Task<> list_version_files(const Context& context, mlflow::Client& client,

@@ -45,7 +45,7 @@ class RunPages final : public Pages<RunRecord> {
     }
     if (!folders_known_) {
       folders_known_ = true;
-      folders_ = co_await list_run_folders(source_.client(), source_.artifact_location(experiment_id_));
+      folders_ = co_await list_owner_folders(source_.client(), source_.artifact_location(experiment_id_));
       if (!folders_ || !folders_->empty()) group_size_ = first_group_with_files;
     }
     std::vector<RunRecord> group;

@@ -118,7 +118,9 @@ class ServerTarget final : public Target {
   async::Task<std::string> copied_run(std::string source_run, std::string_view trace_id, const char* what,
                                       bool& settled);
   async::Task<json::array> map_assessments(const TraceRecord& record, bool& settled);
-  async::Task<json::object> map_trace(const TraceRecord& record, const Container& container, bool& settled);
+  async::Task<json::object> map_trace(const TraceRecord& record, const Container& container,
+                                      bool& settled);
+  void leave_out_trace_file(TraceRecord& record);
   async::Task<bool> put_trace_files(const TraceRecord& record, Place place, std::string name, Source& source,
                                     bool as_spans, bool is_new);
   async::Task<> put_trace_links(const TraceRecord& record, bool& settled);

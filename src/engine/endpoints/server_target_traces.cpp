@@ -139,12 +139,21 @@ async::Task<json::object> ServerTarget::map_trace(const TraceRecord& record, con
   co_return info;
 }
 
+// Spans that must go into an artifact take the place of a file of that name.
+void ServerTarget::leave_out_trace_file(TraceRecord& record) {
+  auto const gone = std::erase_if(record.files, [](const FileEntry& file) { return file.path == trace_file; });
+  if (gone == 0) return;
+  context_.report.loss(Kind::trace, std::string(record.trace.id()), std::string(record.trace.tag("mlflow.traceName")),
+                       std::string("its file ") + trace_file +
+                           " is left out: the destination can keep its spans in a file of that name only");
+}
+
 // True when every file is in the destination. `as_spans`: the spans went to the database.
 async::Task<bool> ServerTarget::put_trace_files(const TraceRecord& record, Place place, std::string name,
                                                 Source& source, bool as_spans, bool is_new) {
   bool all_there = true;
   if (!as_spans && !record.spans.empty()) {
-    co_await put_text(place, trace_file, mlflow::to_json(json::object{{"spans", record.spans}}));
+    co_await put_text(place, trace_file, mlflow::to_python_json(json::object{{"spans", record.spans}}));
   }
   if (!record.files.empty() || !record.gaps.empty()) {
     all_there =
@@ -187,6 +196,7 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   if (context_.options.dry_run) {
     context_.report.found(Kind::artifact, record.files.size());
     for (std::size_t i = 0; i < record.files.size(); ++i) context_.report.copied(Kind::artifact, !there);
+    report_gaps(record, id, name);
     co_return outcome;
   }
   if (!there) co_await refuse_foreign_trace(id, container);
@@ -205,8 +215,9 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   if (as_spans) {
     std::vector<const json::array*> const traces{&record.spans};
     co_await client_.put_spans(container.id, mlflow::otlp_body(traces));
-  } else if (record.trace.spans_in_database()) {
-    if (!record.spans.empty()) object_in(info, "tags").erase(spans_location_tag);
+  } else if (!record.spans.empty()) {
+    object_in(info, "tags").erase(spans_location_tag);
+    leave_out_trace_file(record);
   }
   auto const stored = co_await client_.put_trace_info(std::move(info));
   Place const place{id, std::string(record.trace.artifact_uri()), std::string(stored.artifact_uri())};

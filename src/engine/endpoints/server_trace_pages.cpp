@@ -34,6 +34,7 @@ class TracePages final : public Pages<TraceRecord> {
       group.emplace_back().trace = std::move(waiting_.front());
       waiting_.pop_front();
     }
+    if (!std::exchange(folders_asked_, true)) folders_ = co_await list_owner_folders(source_.client(), folder_of_all());
     co_await complete(group);
     co_return group;
   }
@@ -56,6 +57,18 @@ class TracePages final : public Pages<TraceRecord> {
     for (auto const& trace : page->items) ids.emplace_back(trace.id());
     for (auto const i : walker_.take(ids, !page->next_token.empty()))
       waiting_.push_back(std::move(page->items[i]));
+  }
+
+  // Where the server puts the files of an experiment's traces, a folder each.
+  std::string folder_of_all() const {
+    auto location = source_.artifact_location(experiment_id_);
+    while (location.ends_with('/')) location.pop_back();
+    return location + "/traces";
+  }
+
+  async::Task<bool> list_files(TraceRecord& record) {
+    co_return co_await list_trace_files(source_.context(), source_.client(), source_.capabilities(),
+                                        source_.options().local_artifacts, record);
   }
 
   async::Task<> complete(std::vector<TraceRecord>& group) {
@@ -89,10 +102,9 @@ class TracePages final : public Pages<TraceRecord> {
     auto listing = record.trace.doc;
     listing["linked"] = to_archive(TraceRecord{{}, {}, {}, record.linked_runs, record.linked_prompts});
     bool const in_database = record.trace.spans_in_database();
-    if (!in_database) {
-      co_await list_trace_files(source_.context(), source_.client(), source_.capabilities(),
-                                source_.options().local_artifacts, false, record);
-    }
+    // A trace that came after the folders were listed may have one: without its file, one in an artifact has no spans.
+    bool const may_have_files = !in_database || !surely_empty(record.trace.artifact_uri(), folder_of_all(), folders_);
+    bool const listed = may_have_files && co_await list_files(record);
     record.fingerprint = fingerprint_of(listing, record);
     if (record.trace.state() != "IN_PROGRESS" && !source_.context().options.full) {
       record.unchanged = co_await known_.unchanged(Kind::trace, experiment_id_, id, record.fingerprint);
@@ -103,15 +115,17 @@ class TracePages final : public Pages<TraceRecord> {
     }
     auto const text = co_await source_.client().get_trace_data(id);
     bytes += 2048 + 3 * text.size();
-    auto data = mlflow::parse_json(text, "trace " + id);
-    if (auto* object = data.if_object()) {
-      if (auto* spans = object->if_contains("spans"); spans != nullptr && spans->is_array()) {
-        record.spans = std::move(spans->get_array());
-      }
+    auto data = mlflow::parse_python_json(text, "trace " + id);
+    auto* object = data.if_object();
+    auto* spans = object == nullptr ? nullptr : object->if_contains("spans");
+    if (spans == nullptr || !spans->is_array()) {
+      throw mlflow::JsonError("trace " + id + ": the server's answer has no list 'spans'");
     }
-    if (text.find(attachment_scheme) != text.npos) {
-      co_await list_trace_files(source_.context(), source_.client(), source_.capabilities(),
-                                source_.options().local_artifacts, true, record);
+    record.spans = std::move(spans->get_array());
+    bool const attachments = !listed && text.find(attachment_scheme) != text.npos;
+    if (attachments && !co_await list_files(record)) {
+      record.gaps.push_back({"", "its attachments (" + std::string(record.trace.artifact_uri()) +
+                                     ") are not behind the server's proxy"});
     }
   }
 
@@ -123,6 +137,8 @@ class TracePages final : public Pages<TraceRecord> {
   std::size_t group_size_ = 20;
   std::deque<mlflow::Trace> waiting_;
   const TraceLinks* links_ = nullptr;
+  bool folders_asked_ = false;
+  KnownFolders folders_;  // of traces that have files
 };
 
 }  // namespace

@@ -1,6 +1,5 @@
 #pragma once
-// JSON as MLflow speaks it: doubles exact both ways, bare NaN and Infinity accepted in answers, never
-// written.
+// JSON as MLflow speaks it: doubles exact both ways, bare NaN and Infinity accepted in answers.
 
 #include <cstdint>
 #include <optional>
@@ -29,17 +28,23 @@ class JsonError : public std::runtime_error {
 // text. A duplicate key: the last one wins, as in the server's own parser. `storage`: a monotonic resource
 // makes large documents that are soon thrown away twice as fast; the default suits what is kept.
 json::value parse_json(std::string_view text, std::string_view what, json::storage_ptr storage = {});
+// The same, but the bare tokens become doubles, as Python's parser has it: for spans, whose events hold both NaN and
+// the string "NaN".
+json::value parse_python_json(std::string_view text, std::string_view what);
 
 // Compact JSON; doubles as the shortest text that reads back to the same bits, in Python's spelling (1.0,
 // 1e-07, 1e+16); NaN and infinities as the strings MLflow takes ("NaN", "Infinity", "-Infinity"). Keys in the
 // value's order. UTF-8 is passed through, control characters escaped.
 std::string to_json(const json::value& value);
 std::string to_json(const json::object& object);
+// The same with bare NaN, Infinity and -Infinity.
+std::string to_python_json(const json::object& object);
 void append_json(std::string& out, const json::value& value);
 void append_json_string(std::string& out, std::string_view text);
 void append_json_double(std::string& out, double value);
 
-// Keys sorted at every level: equal documents, equal bytes. For fingerprints.
+// Keys sorted at every level, doubles that are no numbers as bare tokens: equal documents, equal bytes. For
+// fingerprints.
 std::string to_canonical_json(const json::value& value);
 
 // Field access that never throws: "" / nullopt / null when absent or of another type.

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
@@ -61,7 +61,11 @@ struct Handler {
     return true;
   }
   bool on_string(json::string_view text, std::size_t, Error&) {
-    stack.push_string(text);
+    if (bare) {
+      stack.push_double(*bare);
+    } else {
+      stack.push_string(text);
+    }
     return true;
   }
   bool on_number_part(json::string_view text, Error&) {
@@ -108,18 +112,7 @@ struct Handler {
 
   json::value_stack stack;
   std::string number;
-};
-
-// A copy of the text in which the bare tokens are strings.
-struct Quoted {
-  std::string text;
-  std::vector<std::size_t> quotes;  // where quotes were inserted, as offsets in `text`
-
-  std::size_t original_offset(std::size_t offset) const {
-    std::size_t inserted = 0;
-    while (inserted < quotes.size() && quotes[inserted] < offset) ++inserted;
-    return offset - inserted;
-  }
+  std::optional<double> bare;  // what the string that comes now stands for
 };
 
 std::size_t bare_token(std::string_view rest) {
@@ -129,12 +122,16 @@ std::size_t bare_token(std::string_view rest) {
   return 0;
 }
 
-Quoted quote_bare_tokens(std::string_view text) {
-  Quoted result;
-  result.text.reserve(text.size() + 64);
-  std::size_t copied = 0;
+double bare_value(std::string_view token) {
+  if (token == "NaN") return std::numeric_limits<double>::quiet_NaN();
+  auto const infinity = std::numeric_limits<double>::infinity();
+  return token.starts_with('-') ? -infinity : infinity;
+}
+
+// The first bare token that is in no string, from `from` on, where no string is open.
+std::pair<std::size_t, std::size_t> next_bare_token(std::string_view text, std::size_t from) {
   bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = from; i < text.size(); ++i) {
     char const c = text[i];
     if (in_string) {
       if (c == '\\') {
@@ -145,44 +142,75 @@ Quoted quote_bare_tokens(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == 'N' || c == 'I' || c == '-') {
-      std::size_t const length = bare_token(text.substr(i));
-      if (length == 0) continue;
-      result.text.append(text, copied, i - copied);
-      result.quotes.push_back(result.text.size());
-      result.text += '"';
-      result.text.append(text, i, length);
-      result.quotes.push_back(result.text.size());
-      result.text += '"';
-      i += length - 1;
-      copied = i + 1;
+      if (auto const length = bare_token(text.substr(i)); length != 0) return {i, length};
     }
   }
-  result.text.append(text, copied);
-  return result;
+  return {text.size(), 0};
 }
+
+// The parser gets the text in pieces, and a string for each bare token between them.
+class Parsing {
+ public:
+  Parsing(std::string_view what, json::storage_ptr storage) : what_(what), parser_(options(), std::move(storage)) {}
+
+  json::value run(std::string_view text, bool bare_as_double) {
+    // Nearly every document has neither word.
+    bool const has_bare = text.find("NaN") != text.npos || text.find("Infinity") != text.npos;
+    std::size_t done = 0;
+    while (has_bare) {
+      auto const [at, length] = next_bare_token(text, done);
+      if (length == 0) break;
+      feed(text.substr(done, at - done), done, true);
+      auto const token = text.substr(at, length);
+      if (bare_as_double) parser_.handler().bare = bare_value(token);
+      feed_token(token, at);
+      parser_.handler().bare.reset();
+      done = at + length;
+    }
+    feed(text.substr(done), done, false);
+    return parser_.handler().stack.release();
+  }
+
+ private:
+  static json::parse_options options() {
+    json::parse_options options;
+    options.max_depth = max_depth;
+    return options;
+  }
+
+  // `offset`: of the piece in the text.
+  void feed(std::string_view piece, std::size_t offset, bool more) {
+    boost::system::error_code error;
+    auto const used = parser_.write_some(more, piece.data(), piece.size(), error);
+    check(error, used == piece.size(), offset + used);
+  }
+
+  void feed_token(std::string_view token, std::size_t offset) {
+    auto const piece = '"' + std::string(token) + '"';
+    boost::system::error_code error;
+    auto const used = parser_.write_some(true, piece.data(), piece.size(), error);
+    check(error, used == piece.size(), offset);
+  }
+
+  void check(boost::system::error_code error, bool all_used, std::size_t offset) const {
+    if (!error && !all_used) error = json::error::extra_data;
+    if (!error) return;
+    throw JsonError(std::string(what_) + ": not valid JSON at byte " + std::to_string(offset) + " (" +
+                    error.message() + ")");
+  }
+
+  std::string_view what_;
+  json::basic_parser<Handler> parser_;
+};
 
 }  // namespace
 
 json::value parse_json(std::string_view text, std::string_view what, json::storage_ptr storage) {
-  // Nearly every document has neither word; a document that has one in a string only is copied for nothing.
-  Quoted quoted;
-  std::string_view input = text;
-  if (text.find("NaN") != text.npos || text.find("Infinity") != text.npos) {
-    quoted = quote_bare_tokens(text);
-    input = quoted.text;
-  }
+  return Parsing(what, std::move(storage)).run(text, false);
+}
 
-  json::parse_options options;
-  options.max_depth = max_depth;
-  json::basic_parser<Handler> parser(options, std::move(storage));
-  boost::system::error_code error;
-  std::size_t const used = parser.write_some(false, input.data(), input.size(), error);
-  if (!error && used < input.size()) error = json::error::extra_data;
-  if (error) {
-    throw JsonError(std::string(what) + ": not valid JSON at byte " +
-                    std::to_string(quoted.original_offset(used)) + " (" + error.message() + ")");
-  }
-  return parser.handler().stack.release();
+json::value parse_python_json(std::string_view text, std::string_view what) {
+  return Parsing(what, {}).run(text, true);
 }
 
 }  // namespace mlferry::mlflow

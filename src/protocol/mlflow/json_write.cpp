@@ -16,10 +16,15 @@ void append_integer(std::string& out, auto value) {
   out.append(text.data(), end);
 }
 
-// `sorted`: the members of every object in the order of their keys' bytes.
-void append_value(std::string& out, const json::value& value, bool sorted);
+struct Style {
+  bool sorted = false;  // the members of every object in the order of their keys' bytes
+  bool bare = false;    // NaN and infinities as Python writes them
+};
+constexpr Style plain_style;
 
-void append_object(std::string& out, const json::object& object, bool sorted) {
+void append_value(std::string& out, const json::value& value, Style style);
+
+void append_object(std::string& out, const json::object& object, Style style) {
   out += '{';
   bool first = true;
   auto append_member = [&](const json::key_value_pair& member) {
@@ -27,9 +32,9 @@ void append_object(std::string& out, const json::object& object, bool sorted) {
     first = false;
     append_json_string(out, {member.key().data(), member.key().size()});
     out += ':';
-    append_value(out, member.value(), sorted);
+    append_value(out, member.value(), style);
   };
-  if (sorted) {
+  if (style.sorted) {
     std::vector<const json::key_value_pair*> members;
     members.reserve(object.size());
     for (const auto& member : object) members.push_back(&member);
@@ -42,7 +47,7 @@ void append_object(std::string& out, const json::object& object, bool sorted) {
   out += '}';
 }
 
-void append_value(std::string& out, const json::value& value, bool sorted) {
+void append_value(std::string& out, const json::value& value, Style style) {
   switch (value.kind()) {
     case json::kind::null:
       out += "null";
@@ -56,9 +61,15 @@ void append_value(std::string& out, const json::value& value, bool sorted) {
     case json::kind::uint64:
       append_integer(out, value.get_uint64());
       break;
-    case json::kind::double_:
+    case json::kind::double_: {
+      auto const from = out.size();
       append_json_double(out, value.get_double());
+      if (style.bare && out[from] == '"') {
+        out.erase(from, 1);
+        out.pop_back();
+      }
       break;
+    }
     case json::kind::string:
       append_json_string(out, {value.get_string().data(), value.get_string().size()});
       break;
@@ -68,13 +79,13 @@ void append_value(std::string& out, const json::value& value, bool sorted) {
       for (const auto& element : value.get_array()) {
         if (!first) out += ',';
         first = false;
-        append_value(out, element, sorted);
+        append_value(out, element, style);
       }
       out += ']';
       break;
     }
     case json::kind::object:
-      append_object(out, value.get_object(), sorted);
+      append_object(out, value.get_object(), style);
       break;
   }
 }
@@ -171,24 +182,30 @@ void append_json_double(std::string& out, double value) {
 }
 
 void append_json(std::string& out, const json::value& value) {
-  append_value(out, value, false);
+  append_value(out, value, plain_style);
 }
 
 std::string to_json(const json::value& value) {
   std::string out;
-  append_value(out, value, false);
+  append_value(out, value, plain_style);
   return out;
 }
 
 std::string to_json(const json::object& object) {
   std::string out;
-  append_object(out, object, false);
+  append_object(out, object, plain_style);
+  return out;
+}
+
+std::string to_python_json(const json::object& object) {
+  std::string out;
+  append_object(out, object, {.bare = true});
   return out;
 }
 
 std::string to_canonical_json(const json::value& value) {
   std::string out;
-  append_value(out, value, true);
+  append_value(out, value, {.sorted = true, .bare = true});
   return out;
 }
 

@@ -125,6 +125,19 @@ TEST_SUITE("protocol") {
     }
   }
 
+  TEST_CASE("json: to and from Python bare NaN and Infinity are doubles, strings stay strings") {
+    std::string const text = R"({"a":NaN,"b":[Infinity,-Infinity,"NaN",-1],"NaN":"Infinity","c":{"d":NaN}})";
+    auto const value = parse_python_json(text, "x");
+    CHECK(std::isnan(value.at("a").get_double()));
+    CHECK(value.at("b").at(0).get_double() > 0);
+    CHECK(value.at("b").at(1).get_double() < 0);
+    CHECK(value.at("b").at(2).get_string() == "NaN");
+    CHECK(value.at("NaN").get_string() == "Infinity");
+    CHECK(to_python_json(value.get_object()) == text);
+    CHECK(to_json(value) == R"({"a":"NaN","b":["Infinity","-Infinity","NaN",-1],"NaN":"Infinity","c":{"d":"NaN"}})");
+    CHECK(to_canonical_json(value) != to_canonical_json(parse_json(text, "x")));
+  }
+
   TEST_CASE("json: bare NaN and Infinity become strings, those in strings stay") {
     json::value const value = parse_json(
         R"({"a":NaN,"b":[Infinity,-Infinity, -1],"NaN":"NaN \"Infinity\" -Infinity","c":"\\","d":NaN})", "x");
@@ -134,6 +147,7 @@ TEST_SUITE("protocol") {
     CHECK(parse_json("NaN", "x").get_string() == "NaN");
     CHECK(parse_json(" -Infinity ", "x").get_string() == "-Infinity");
     CHECK_THROWS_AS(parse_json("-NaN", "x"), JsonError);
+    CHECK_THROWS_AS(parse_python_json("[\"a\",-NaN]", "x"), JsonError);
     CHECK_THROWS_AS(parse_json("1NaN", "x"), JsonError);
     CHECK_THROWS_AS(parse_json("NaNNaN", "x"), JsonError);
     CHECK_THROWS_AS(parse_json("[NaN", "x"), JsonError);

@@ -34,6 +34,16 @@ std::vector<std::string> sent(const json::object& attributes) {
 }  // namespace
 
 TEST_SUITE("protocol") {
+  TEST_CASE("otlp: NaN of an event is sent as a number, the text as a text") {
+    auto span = span_with("{}");
+    span["events"] = parse_python_json(R"([{"name":"e","attributes":{"a":NaN,"b":"NaN","c":[-Infinity]}}])", "test");
+    json::array const spans{span};
+    std::vector<const json::array*> const traces{&spans};
+    CHECK(otlp_body(traces).find(R"([{"key":"a","value":{"double_value":"NaN"}},{"key":"b","value":{"string_value":"NaN"}},)"
+                                 R"({"key":"c","value":{"array_value":{"values":[{"double_value":"-Infinity"}]}}}])") !=
+          std::string::npos);
+  }
+
   TEST_CASE("otlp: each stored text is sent as the value that becomes it again") {
     struct Row {
       std::string stored, sent;
