@@ -18,6 +18,11 @@ enum class Kind {
   scorer,
   evaluation_dataset,
   issue,
+  gateway_secret,
+  gateway_model_definition,
+  gateway_endpoint,
+  gateway_guardrail,
+  gateway_budget,
   webhook,
   artifact
 };
@@ -39,6 +44,11 @@ inline constexpr std::array kind_names{
     KindNames{Kind::scorer, "scorer", "scorers"},
     KindNames{Kind::evaluation_dataset, "evaluation_dataset", "evaluation datasets"},
     KindNames{Kind::issue, "issue", "issues"},
+    KindNames{Kind::gateway_secret, "gateway_secret", "gateway secrets"},
+    KindNames{Kind::gateway_model_definition, "gateway_model_definition", "gateway model definitions"},
+    KindNames{Kind::gateway_endpoint, "gateway_endpoint", "gateway endpoints"},
+    KindNames{Kind::gateway_guardrail, "gateway_guardrail", "gateway guardrails"},
+    KindNames{Kind::gateway_budget, "gateway_budget", "gateway budgets"},
     KindNames{Kind::webhook, "webhook", "webhooks"},
     KindNames{Kind::artifact, "artifact", "artifacts"},
 };

@@ -23,12 +23,6 @@ struct Listing {
 };
 
 constexpr Listing listings[] = {
-    {"gateway secrets", Method::get, "/api/3.0/mlflow/gateway/secrets/list", "", "secrets"},
-    {"gateway model definitions", Method::get, "/api/3.0/mlflow/gateway/model-definitions/list", "",
-     "model_definitions"},
-    {"gateway endpoints", Method::get, "/api/3.0/mlflow/gateway/endpoints/list", "", "endpoints"},
-    {"gateway budgets", Method::get, "/api/3.0/mlflow/gateway/budgets/list", "", "budget_policies"},
-    {"gateway guardrails", Method::get, "/api/3.0/mlflow/gateway/guardrails/list", "", "guardrails"},
     {"MCP servers", Method::get, "/api/3.0/mlflow/mcp-servers", "", "mcp_servers"},
     {"users", Method::get, "/api/2.0/mlflow/users/list", "", "users"},
     {"roles", Method::get, "/api/3.0/mlflow/roles/list", "", "roles"},

@@ -174,6 +174,7 @@ class ServerTarget final : public Target {
   std::unique_ptr<async::Semaphore> carriers_turn_;  // who makes their experiment
   std::unique_ptr<async::Semaphore> objects_turn_;   // who lists them
   std::map<Kind, SeenObjects> seen_objects_;
+  std::map<std::pair<Kind, std::string>, std::string> dry_copies_;  // in a dry run: source id -> copy
   struct Sleeper {
     ObjectRecord record;
     std::string id;

@@ -23,6 +23,8 @@ class ServerTarget::CopyIds final : public IdMap {
       if (found->second.id.empty()) co_return "new:" + id;
       co_return found->second.id;
     }
+    if (auto const coming = target_.dry_copies_.find({kind, id}); coming != target_.dry_copies_.end())
+      co_return coming->second;
     auto const place = co_await target_.find_place(kind, id);
     if (!place) co_return std::nullopt;
     co_return place->id;
@@ -141,6 +143,9 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
 
   auto const claim = co_await claim_object(kind, record.id, wanted);
   bool const is_new = claim.id.empty();
+  // Other objects name this one.
+  if (context_.options.dry_run)
+    dry_copies_[{record.kind, record.id}] = is_new ? "new:" + record.id : claim.id;
   if (is_new && context_.options.dry_run) co_return Outcome::created;
   ObjectRecord existing;
   if (is_new) {
@@ -179,7 +184,9 @@ async::Task<> ServerTarget::activate_objects(Report& report) {
     auto const failure =
         co_await attempt(object_kind(record.kind).activate(object_view(), sleeper.id, sleeper.wanted));
     if (failure) {
-      report.failed_after(record.kind, record.id, record.name, "it stays disabled: " + *failure);
+      report.failed_after(
+          record.kind, record.id, record.name,
+          (record.kind == Kind::webhook ? "it stays disabled: " : "its last step failed: ") + *failure);
     } else {
       co_await ledger_->put({record.kind, record.id, ""},
                             {sleeper.id, sleeper.settled, record.fingerprint, true, false, ""});

@@ -30,8 +30,16 @@ async::Task<std::vector<std::string>> ObjectKind::update(const ServerView&, cons
 }
 
 std::span<const ObjectKind* const> object_kinds() {
-  static const std::array<std::unique_ptr<const ObjectKind>, 4> owners{
-      make_scorer_kind(), make_evaluation_dataset_kind(), make_issue_kind(), make_webhook_kind()};
+  // A scorer that calls a gateway endpoint is refused before that is there; a guardrail names a scorer.
+  static const std::array<std::unique_ptr<const ObjectKind>, 9> owners{make_gateway_secret_kind(),
+                                                                       make_gateway_model_definition_kind(),
+                                                                       make_gateway_endpoint_kind(),
+                                                                       make_scorer_kind(),
+                                                                       make_evaluation_dataset_kind(),
+                                                                       make_issue_kind(),
+                                                                       make_gateway_guardrail_kind(),
+                                                                       make_gateway_budget_kind(),
+                                                                       make_webhook_kind()};
   static const auto kinds = [] {
     std::array<const ObjectKind*, owners.size()> all{};
     for (std::size_t i = 0; i < owners.size(); ++i) all[i] = owners[i].get();

@@ -1,8 +1,8 @@
 #pragma once
-// Kinds of objects that are whole in one document: scorers, evaluation datasets, issues, webhooks. Each is a
-// class that knows the kind's calls (mlflow-rest 10) and what of it can be restored; everything else, such as
-// finding what the destination holds already, is the same for all (server_target_objects.cpp, archives,
-// comparisons).
+// Kinds of objects that are whole in one document: scorers, evaluation datasets, issues, webhooks, the
+// gateway's. Each is a class that knows the kind's calls (mlflow-rest 10) and what of it can be restored;
+// everything else, such as finding what the destination holds already, is the same for all
+// (server_target_objects.cpp, archives, comparisons).
 
 #include <functional>
 #include <memory>
@@ -89,6 +89,11 @@ std::unique_ptr<const ObjectKind> make_scorer_kind();
 std::unique_ptr<const ObjectKind> make_evaluation_dataset_kind();
 std::unique_ptr<const ObjectKind> make_issue_kind();
 std::unique_ptr<const ObjectKind> make_webhook_kind();
+std::unique_ptr<const ObjectKind> make_gateway_secret_kind();
+std::unique_ptr<const ObjectKind> make_gateway_model_definition_kind();
+std::unique_ptr<const ObjectKind> make_gateway_endpoint_kind();
+std::unique_ptr<const ObjectKind> make_gateway_guardrail_kind();
+std::unique_ptr<const ObjectKind> make_gateway_budget_kind();
 
 // --- for the classes -----------------------------------------------------------------------------------
 // All pages of a listing: the objects in the answers' `items`; nullopt: the server has no such call. Throws
