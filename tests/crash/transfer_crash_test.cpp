@@ -26,6 +26,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+void fill(FakeMlflow& server) {
+  test::fill_workload(server);
+  test::add_prompt_and_traces(server);
+}
+
 // Runs the task until the n-th request (from 1) of any of the servers arrives. `at_stop` is called in that
 // very moment, then the task is cancelled. False when it ended before by itself. `carried_out`: whether the
 // request is; its answer reaches nobody either way.
@@ -83,7 +88,7 @@ enum class LedgerIs { stopped, killed, lost };
 int crash_everywhere(int first, int step, bool carried_out, LedgerIs ledger) {
   boost::asio::io_context loop;
   FakeMlflow from(loop);
-  test::fill_workload(from);
+  fill(from);
   auto const original = test::snapshot(from);
   int rounds = 0;
   for (int n = first;; n += step) {
@@ -140,7 +145,7 @@ TEST_SUITE("crash") {
     for (auto const lost : {false, true}) {
       CAPTURE(lost);
       FakeMlflow from(loop), to(loop, test::destination());
-      test::fill_workload(from);
+      fill(from);
       test::ScratchFolder scratch;
       auto const state = scratch.path() / "state";
       int kills = 0;
@@ -161,7 +166,7 @@ TEST_SUITE("crash") {
   TEST_CASE("promise crash-safe: an export that is stopped publishes nothing, and the next one is whole") {
     boost::asio::io_context loop;
     FakeMlflow from(loop);
-    test::fill_workload(from);
+    fill(from);
     test::ScratchFolder scratch;
     auto const archive = (scratch.path() / "archive").string();
     int rounds = 0;
@@ -192,7 +197,7 @@ TEST_SUITE("crash") {
   TEST_CASE("promise crash-safe: an import that is killed at every request goes on") {
     boost::asio::io_context loop;
     FakeMlflow from(loop);
-    test::fill_workload(from);
+    fill(from);
     test::ScratchFolder scratch;
     auto const archive = (scratch.path() / "archive").string();
     test::exported(loop, from, archive);

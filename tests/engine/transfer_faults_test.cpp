@@ -43,6 +43,7 @@ struct Voyage {
         state(folder + "/state"),
         archive(folder + "/archive") {
     test::fill_workload(from);
+    test::add_prompt_and_traces(from);
   }
   async::Task<> copy() { co_await test::copy_servers(ferry, from, to, state); }
   async::Task<> through_archive() {

@@ -73,6 +73,7 @@ class Reader {
     for (auto const& run : runs_) add_run(run);
     for (auto const& model : models_) add_model(model);
     add_registry();
+    for (auto const& experiment : experiments_) add_traces(experiment);
     return std::move(contents_);
   }
 
@@ -231,25 +232,76 @@ class Reader {
     }
   }
 
+  // Searches show prompts only when asked for them, other models only when not.
   void add_registry() {
-    auto const models = get("/api/2.0/mlflow/registered-models/search?max_results=1000");
-    for (auto const& value : list(models, "registered_models")) {
-      auto const& model = value.as_object();
-      std::string all = "description " + text(model, "description") + "\n" + tag_lines(model, "tags", "tag");
-      std::set<std::string> aliases;
-      for (auto const& alias : list(model, "aliases"))
-        aliases.insert(text(alias.as_object(), "alias") + " -> " + text(alias.as_object(), "version"));
-      for (auto const& alias : aliases) all += "alias " + alias + "\n";
-      add("registered model " + text(model, "name"), all);
+    for (std::string const filter : {"", "&filter=tags.%60mlflow.prompt.is_prompt%60%20%3D%20%27true%27"}) {
+      auto const models = get("/api/2.0/mlflow/registered-models/search?max_results=1000" + filter);
+      for (auto const& value : list(models, "registered_models")) add_model_of_registry(value.as_object());
+      auto const versions = get("/api/2.0/mlflow/model-versions/search?max_results=200000" + filter);
+      for (auto const& value : list(versions, "model_versions")) add_version(value.as_object());
     }
-    auto const versions = get("/api/2.0/mlflow/model-versions/search?max_results=200000");
-    for (auto const& value : list(versions, "model_versions")) {
-      auto const& version = value.as_object();
-      std::string all;
-      for (auto const* field : {"current_stage", "description", "source", "run_id", "run_link"})
-        all += std::string(field) + " " + text(version, field) + "\n";
-      add("model version " + text(version, "name") + "/" + text(version, "version"),
-          all + tag_lines(version, "tags", "tag"));
+  }
+
+  void add_model_of_registry(json::object model) {
+    if (auto* tags = model.if_contains("tags")) {
+      for (auto& tag : tags->as_array()) {
+        if (tag.at("key") == "_mlflow_experiment_ids") tag.as_object()["value"] = named_experiments(text(tag.as_object(), "value"));
+      }
+    }
+    std::string all = "description " + text(model, "description") + "\n" + tag_lines(model, "tags", "tag");
+    std::set<std::string> aliases;
+    for (auto const& alias : list(model, "aliases"))
+      aliases.insert(text(alias.as_object(), "alias") + " -> " + text(alias.as_object(), "version"));
+    for (auto const& alias : aliases) all += "alias " + alias + "\n";
+    add("registered model " + text(model, "name"), all);
+  }
+
+  void add_version(const json::object& version) {
+    std::string all;
+    for (auto const* field : {"current_stage", "description", "source", "run_id", "run_link"})
+      all += std::string(field) + " " + text(version, field) + "\n";
+    add("model version " + text(version, "name") + "/" + text(version, "version"),
+        all + tag_lines(version, "tags", "tag"));
+  }
+
+  // ",1,2," with names for ids.
+  std::string named_experiments(const std::string& ids) const {
+    std::string all;
+    for (auto const& experiment : experiments_) {
+      if (ids.find("," + text(experiment, "experiment_id") + ",") != ids.npos) all += "," + text(experiment, "name");
+    }
+    return all;
+  }
+
+  std::vector<json::object> search_traces(const json::object& experiment, const std::string& filter) {
+    json::object const location{{"mlflow_experiment", json::object{{"experiment_id", experiment.at("experiment_id")}}}};
+    auto const found = server_.call("POST", "/api/3.0/mlflow/traces/search",
+                                    {{"locations", json::array{location}}, {"filter", filter}, {"max_results", 500}});
+    std::vector<json::object> traces;
+    for (auto const& value : list(found, "traces")) traces.push_back(value.as_object());
+    return traces;
+  }
+
+  void add_traces(const json::object& experiment) {
+    std::map<std::string, std::string> links;  // by trace
+    auto const traces = search_traces(experiment, "");
+    if (traces.empty()) return;
+    for (auto const& run : runs_) {
+      auto const id = text(part(run, "info"), "run_id");
+      for (auto const& trace : search_traces(experiment, "attributes.run_id = '" + id + "'"))
+        links[text(trace, "trace_id")] += "linked with " + id + "\n";
+    }
+    for (auto const& trace : search_traces(experiment, "prompt = 'ask/3'"))
+      links[text(trace, "trace_id")] += "linked with the prompt\n";
+    for (auto info : traces) {
+      auto const id = text(info, "trace_id");
+      auto const where = text(part(info, "tags"), "mlflow.artifactLocation");
+      info.erase("trace_location");
+      info["tags"].as_object().erase("mlflow.artifactLocation");
+      auto const spans = get("/ajax-api/3.0/mlflow/get-trace-artifact?request_id=" + id);
+      add("trace " + id, "of " + text(experiment, "name") + "\n" + mlflow::to_canonical_json(info) + "\n" + links[id] +
+                             mlflow::to_canonical_json(spans));
+      add_files("trace " + id, where);
     }
   }
 

@@ -304,4 +304,34 @@ void fill_workload(FakeMlflow& server) {
   server.post("experiments/delete", {{"experiment_id", gone}});
 }
 
+void add_prompt_and_traces(FakeMlflow& server) {
+  constexpr const char* is_prompt = "mlflow.prompt.is_prompt";
+  auto const beta = experiment_id(server, "beta");
+  server.post("registered-models/create",
+              {{"name", "ask"}, {"tags", pairs({{is_prompt, "true"}, {"_mlflow_experiment_ids", "," + beta + ","}})}});
+  for (auto const* words : {"one", "two {{x}}", "three"}) {
+    server.post("model-versions/create", {{"name", "ask"},
+                                          {"source", "dummy-source"},
+                                          {"description", "why"},
+                                          {"tags", pairs({{is_prompt, "true"}, {"mlflow.prompt.text", words}})}});
+  }
+  server.call("DELETE", "/api/2.0/mlflow/model-versions/delete", {{"name", "ask"}, {"version", "2"}});
+  server.post("registered-models/alias", {{"name", "ask"}, {"alias", "live"}, {"version", "3"}});
+
+  auto const first = make_trace(server, beta, 1);
+  server.put_file(trace_files(server, first) + "/attachments/a.bin", "attached");
+  auto const assess = [&](json::object assessment) {
+    server.call("POST", "/api/3.0/mlflow/traces/" + first + "/assessments", {{"assessment", std::move(assessment)}});
+  };
+  assess({{"assessment_id", "a-1"}, {"assessment_name", "good"}, {"feedback", json::object{{"value", true}}}});
+  assess({{"assessment_id", "a-2"}, {"assessment_name", "good"}, {"feedback", json::object{{"value", false}}}, {"overrides", "a-1"}});
+  auto const second = make_trace(server, beta, 2);
+  server.post("traces/link-to-run", {{"trace_ids", json::array{second}}, {"run_id", run_id(server, "parent")}});
+  server.post("traces/link-prompts", {{"trace_id", second},
+                                      {"prompt_versions", json::array{json::object{{"name", "ask"}, {"version", "3"}}}}});
+  auto const passing = make_experiment(server, "with a trace, deleted");
+  make_trace(server, passing, 3);
+  server.post("experiments/delete", {{"experiment_id", passing}});
+}
+
 }  // namespace mlferry::test

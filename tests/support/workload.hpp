@@ -11,6 +11,10 @@ namespace mlferry::test {
 // Fills an empty fake server. Every run and logged model has a name of its own.
 void fill_workload(FakeMlflow& server);
 
+// Adds a prompt with a gap in its versions, and three traces: with a file and an assessment, linked with a run and the
+// prompt, and in a deleted experiment.
+void add_prompt_and_traces(FakeMlflow& server);
+
 // Options of a server that copies go to: its ids are others than those of a server with default options.
 FakeOptions destination(FakeOptions options = {});
 
