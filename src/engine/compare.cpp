@@ -149,7 +149,10 @@ class Comparison {
   }
 
   bool equal_with_ids(const TextWithIds& text) const {
-    if (text.experiments) return mapped_experiments(text.original) == listed(text.copy);
+    if (text.experiments) {
+      auto const there = split_list(text.copy);
+      return mapped_experiments(text.original) == std::set<std::string>(there.begin(), there.end());
+    }
     if (text.original == text.copy) return true;
     auto const ids = find_ids(text.original);
     Replacements replacements;
@@ -167,19 +170,9 @@ class Comparison {
     return mapped == text.copy;
   }
 
-  static std::set<std::string> listed(std::string_view text) {
-    std::set<std::string> ids;
-    while (!text.empty()) {
-      auto const end = std::min(text.find(','), text.size());
-      if (end > 0) ids.emplace(text.substr(0, end));
-      text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return ids;
-  }
-
   std::set<std::string> mapped_experiments(std::string_view text) const {
     std::set<std::string> ids;
-    for (auto const& id : listed(text)) {
+    for (auto const& id : split_list(text)) {
       auto const found = experiment_pairs_.find(id);
       if (found != experiment_pairs_.end()) ids.insert(found->second);
     }

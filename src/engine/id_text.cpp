@@ -45,6 +45,16 @@ IdsInText find_ids(std::string_view text) {
   return ids;
 }
 
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    auto const end = std::min(text.find(','), text.size());
+    if (end > 0) parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
 std::string replace_all(std::string_view text, const Replacements& replacements) {
   std::string out;
   out.reserve(text.size());

@@ -18,6 +18,9 @@ struct IdsInText {
 // logged model id.
 IdsInText find_ids(std::string_view text);
 
+// The parts between commas, empty ones left out: MLflow's lists of experiment ids.
+std::vector<std::string> split_list(std::string_view text);
+
 using Replacements = std::vector<std::pair<std::string, std::string>>;
 
 // Replaces every occurrence; at each position the longest of the `from` texts wins, and what was put in is

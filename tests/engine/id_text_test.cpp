@@ -5,6 +5,7 @@
 using mlferry::engine::find_ids;
 using mlferry::engine::move_uri;
 using mlferry::engine::replace_all;
+using mlferry::engine::split_list;
 using mlferry::engine::Replacements;
 
 namespace {
@@ -74,6 +75,15 @@ TEST_SUITE("engine") {
       CAPTURE(std::string(row.text));
       CHECK(replace_all(row.text, row.replacements) == row.result);
     }
+  }
+
+  TEST_CASE("id text: lists between commas") {
+    using List = std::vector<std::string>;
+    CHECK(split_list("") == List{});
+    CHECK(split_list(",") == List{});
+    CHECK(split_list(",1,22,") == List{"1", "22"});
+    CHECK(split_list("1,,2") == List{"1", "2"});
+    CHECK(split_list("1") == List{"1"});
   }
 
   TEST_CASE("id text: moving URIs") {

@@ -173,6 +173,24 @@ TEST_SUITE("engine") {
     CHECK(info_of(servers.to, trace_id).at("tags").at("later") == "1");
   }
 
+  TEST_CASE("traces: the prompts that they may be linked with are looked for without the rest of the registry") {
+    Two servers;
+    make_prompt(servers.from, "0");
+    for (auto const* name : {"a", "b", "c"}) {
+      servers.from.post("registered-models/create", {{"name", name}});
+      servers.from.post("model-versions/create", {{"name", name}, {"source", "s3://bucket/x"}});
+    }
+    auto const trace = test::make_trace(servers.from, "0", 1);
+    servers.from.post("traces/link-prompts", {{"trace_id", trace}, {"prompt_versions", json::array{json::object{{"name", "p"}, {"version", "3"}}}}});
+    CHECK(servers.copy().counts(Kind::trace).created == 1);
+    CHECK(servers.compare().total_different() == 0);
+    std::size_t walks = 0;
+    servers.from.clear_log();
+    servers.copy();
+    for (auto const& request : servers.from.log()) walks += request.path.ends_with("/model-versions/search");
+    CHECK(walks == 3 + 2);  // each model once, the prompt twice
+  }
+
   TEST_CASE("traces: NaN of an event is a number in the copy, and verify tells it from the text") {
     for (bool const archived : {false, true}) {
       CAPTURE(archived);

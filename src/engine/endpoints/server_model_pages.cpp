@@ -13,9 +13,6 @@ namespace {
 
 constexpr int logged_models_a_page = 200;
 constexpr int models_a_page = 100;
-// Prompts are in the listing only when they are asked for, models only when they are not (mlflow-rest 6.4).
-constexpr const char* prompt_filter = "tags.`mlflow.prompt.is_prompt` = 'true'";
-
 class LoggedModelPages final : public Pages<LoggedModelRecord> {
  public:
   LoggedModelPages(ServerSource& source, std::string experiment_id, Known& known)

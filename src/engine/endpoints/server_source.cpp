@@ -9,6 +9,7 @@
 #include "engine/endpoints/census.hpp"
 #include "engine/endpoints/page_walker.hpp"
 #include "engine/endpoints/server_pages.hpp"
+#include "engine/endpoints/version_lister.hpp"
 #include "engine/failure.hpp"
 #include "engine/local_artifacts.hpp"
 
@@ -129,25 +130,11 @@ async::Task<> ServerSource::take_census(std::vector<std::string> experiment_ids,
   info.notes = std::move(census.notes);
 }
 
-async::Task<std::vector<std::pair<std::string, std::string>>> ServerSource::prompt_versions() {
-  std::vector<std::pair<std::string, std::string>> found;
-  auto pages = make_registered_model_pages(*this);
-  while (auto page = co_await pages->next()) {
-    for (auto const& record : *page) {
-      if (record.kind() != Kind::prompt) continue;
-      for (auto const& version : record.versions) {
-        found.emplace_back(record.model.name(), std::to_string(version.version.number()));
-      }
-    }
-  }
-  co_return found;
-}
-
 async::Task<const TraceLinks*> ServerSource::trace_links() {
   auto const turn = co_await trace_links_turn_.acquire();
   if (!trace_links_) {
     auto experiments = co_await all_experiment_ids();
-    auto prompts = co_await prompt_versions();
+    auto prompts = co_await list_prompt_versions(context_, client_);
     trace_links_ = co_await read_trace_links(context_, client_, std::move(experiments),
                                              {traced_.begin(), traced_.end()}, std::move(prompts));
   }

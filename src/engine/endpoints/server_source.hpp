@@ -58,7 +58,6 @@ class ServerSource final : public Source {
  private:
   async::Task<std::vector<std::string>> all_experiment_ids();
   async::Task<> look_for_logged_models(std::vector<std::string> experiment_ids);
-  async::Task<std::vector<std::pair<std::string, std::string>>> prompt_versions();
   async::Task<> find_logged_models(std::vector<std::string> experiment_ids);
   async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
   async::Task<> find_traces(std::vector<std::string> experiment_ids);

@@ -83,6 +83,12 @@ class ServerTarget final : public Target {
   async::Task<> put_file_or_report(FileOwner owner, Place place, FileEntry file, std::string name,
                                    Source& source, async::Permit slot, bool owner_is_new, bool& all_there);
   async::Task<> put_text(Place place, std::string path, std::string text);
+  // Where a file goes: one of the two is there.
+  struct FilePlace {
+    std::optional<std::string> folder, root;
+  };
+  FilePlace file_place(const Place& place, const std::string& path) const;
+  async::Task<> write_file(FilePlace place, std::string path, async::OpenReader open, std::uint64_t size);
   void report_unchanged_files(const RecordBase& record, Kind kind, std::string_view id,
                               std::string_view name);
   void report_gaps(const RecordBase& record, std::string_view id, std::string_view name);

@@ -100,32 +100,35 @@ async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, Fil
   context_.report.add_bytes(file.size.value_or(0));
 }
 
-async::Task<> ServerTarget::put_text(Place place, std::string path, std::string text) {
-  auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
-  auto const root = proxied_path(place.uri);
-  if (!folder && !root) throw std::runtime_error(unwritable(place.uri));
-  auto const size = text.size();
-  auto const open = opener_of(std::move(text));
-  if (folder) {
-    auto reader = co_await open();
-    co_await write_local_file(context_.pool, *folder, path, *reader);
-  } else {
-    co_await client_.put_proxied(*root + "/" + path, open, size);
+// Throws when the destination cannot take a file of that name there.
+ServerTarget::FilePlace ServerTarget::file_place(const Place& place, const std::string& path) const {
+  FilePlace found{local_artifacts_ ? local_place(place.uri) : std::nullopt, proxied_path(place.uri)};
+  if (!found.folder && !found.root) throw std::runtime_error(unwritable(place.uri));
+  if (found.root && capabilities_.decodes_paths_twice) {
+    auto const reason = mlflow::unservable_reason(path);
+    if (!reason.empty()) throw std::runtime_error("the destination server cannot store this name: " + reason);
   }
+  return found;
+}
+
+async::Task<> ServerTarget::write_file(FilePlace place, std::string path, async::OpenReader open, std::uint64_t size) {
+  if (place.folder) {
+    auto reader = co_await open();
+    co_await write_local_file(context_.pool, *place.folder, path, *reader);
+  } else {
+    co_await client_.put_proxied(*place.root + "/" + path, std::move(open), size);
+  }
+}
+
+async::Task<> ServerTarget::put_text(Place place, std::string path, std::string text) {
+  auto const size = text.size();
+  co_await write_file(file_place(place, path), path, opener_of(std::move(text)), size);
 }
 
 // `settled`: whether all ids in it name what they will always name.
 async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry file, Source& source,
                                      bool& settled) {
-  auto const folder = local_artifacts_ ? local_place(place.uri) : std::nullopt;
-  auto const root = proxied_path(place.uri);
-  if (!folder && !root) {
-    throw std::runtime_error(unwritable(place.uri));
-  }
-  if (root && capabilities_.decodes_paths_twice) {
-    auto const reason = mlflow::unservable_reason(file.path);
-    if (!reason.empty()) throw std::runtime_error("the destination server cannot store this name: " + reason);
-  }
+  auto where = file_place(place, file.path);
   async::OpenReader open = [&source, owner, file] { return source.open_file(owner, file); };
   std::uint64_t size = file.size.value_or(0);
   async::Permit memory;
@@ -144,12 +147,7 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
     size = text.size();
     open = opener_of(std::move(text));
   }
-  if (folder) {
-    auto reader = co_await open();
-    co_await write_local_file(context_.pool, *folder, file.path, *reader);
-  } else {
-    co_await client_.put_proxied(*root + "/" + file.path, std::move(open), size);
-  }
+  co_await write_file(std::move(where), file.path, std::move(open), size);
 }
 
 }  // namespace mlferry::engine

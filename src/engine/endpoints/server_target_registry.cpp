@@ -10,6 +10,7 @@
 #include "engine/endpoints/version_lister.hpp"
 #include "engine/endpoints/version_numbers.hpp"
 #include "engine/failure.hpp"
+#include "engine/id_text.hpp"
 
 namespace mlferry::engine {
 
@@ -29,17 +30,6 @@ class WrongNumber : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
-
-// "," between parts; empty ones are left out.
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    auto const end = std::min(text.find(','), text.size());
-    if (end > 0) parts.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
 
 bool is_bucket(std::string_view source) {
   auto const colon = source.find(':');

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <map>
 
+#include "async/task_group.hpp"
+#include "engine/failure.hpp"
+
 namespace mlferry::engine {
 
 namespace {
 
+constexpr int models_a_page = 1000;
 constexpr int versions_a_page = 1000;
 
 std::int64_t newest_number(const mlflow::RegisteredModel& model) {
@@ -20,6 +24,17 @@ std::int64_t newest_number(const mlflow::RegisteredModel& model) {
   return newest;
 }
 
+async::Task<> add_versions(mlflow::Client& client, mlflow::RegisteredModel prompt, PromptVersions& found) {
+  std::string const name(prompt.name());
+  auto const versions = co_await list_versions(client, std::move(prompt));
+  for (auto const& version : versions) found.emplace_back(name, std::to_string(version.number()));
+}
+
+// The walk that moves the prompts reports what fails.
+async::Task<> add_versions_if_listed(mlflow::Client& client, mlflow::RegisteredModel prompt, PromptVersions& found) {
+  co_await attempt(add_versions(client, std::move(prompt), found));
+}
+
 }  // namespace
 
 async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& client,
@@ -29,7 +44,7 @@ async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& cli
   if (auto const literal = mlflow::filter_literal(name)) {
     std::string filter = "name=" + *literal;
     // Without the tag in the filter the server hides a prompt's versions, with it those of a model.
-    if (model.is_prompt()) filter += " AND tags.`mlflow.prompt.is_prompt` = 'true'";
+    if (model.is_prompt()) filter += std::string(" AND ") + prompt_filter;
     std::string token;
     do {
       auto page = co_await client.search_model_versions(filter, versions_a_page, token);
@@ -53,6 +68,26 @@ async::Task<std::vector<mlflow::ModelVersion>> list_versions(mlflow::Client& cli
   std::vector<mlflow::ModelVersion> list;
   for (auto& [number, version] : versions) list.push_back(std::move(version));
   co_return list;
+}
+
+async::Task<PromptVersions> list_prompt_versions(const Context& context, mlflow::Client& client) {
+  PromptVersions found;
+  std::string token;
+  do {
+    auto page = co_await client.search_registered_models(prompt_filter, models_a_page, token);
+    token = page.items.empty() ? std::string() : page.next_token;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (auto& prompt : page.items) {
+        // A server that ignores the filter answers with all models.
+        if (prompt.is_prompt()) tasks.spawn(add_versions_if_listed(client, std::move(prompt), found));
+      }
+      co_return;
+    };
+    co_await async::with_task_group(context.executor, body);
+  } while (!token.empty());
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  co_return found;
 }
 
 }  // namespace mlferry::engine
