@@ -327,7 +327,8 @@ class Comparison {
     // The spans took the place of a file of that name that the original has besides.
     if (&record == &b && std::erase_if(a.files, is_trace_file) != 0) {
       context_.report.found(Kind::artifact);
-      context_.report.skipped(Kind::artifact, owner_of(a).id + ":" + trace_file, std::string(a.trace.tag("mlflow.traceName")),
+      context_.report.skipped(Kind::artifact, owner_of(a).id + ":" + trace_file,
+                              std::string(a.trace.tag("mlflow.traceName")),
                               "cannot be compared, since the copy keeps the spans of its trace in that file");
     }
   }
