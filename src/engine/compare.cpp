@@ -371,6 +371,9 @@ class Comparison {
     explicit PairIds(const Comparison& pairs) : pairs_(pairs) {}
     async::Task<std::optional<std::string>> find(Kind kind, std::string id) override {
       if (kind == Kind::experiment) co_return found(pairs_.experiment_pairs_, id);
+      if (kind == Kind::trace) {  // traces keep their ids
+        co_return pairs_.outcome_.contains({kind, id}) ? std::optional(id) : std::nullopt;
+      }
       auto const& pairs = kind == Kind::run ? pairs_.run_pairs_ : pairs_.model_pairs_;
       if (kind != Kind::run && kind != Kind::logged_model) {
         auto const objects = pairs_.object_pairs_.find(kind);

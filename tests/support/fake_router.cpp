@@ -128,9 +128,9 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
     }
     if (path == "mlflow/traces/link-to-run" && request.method == "POST") return link_traces_to_run(call);
     if (path == "mlflow/traces/link-prompts" && request.method == "POST") return link_prompts_to_trace(call);
-    if (path == "mlflow/webhooks" && get) {
-      json::array webhooks(faults_.webhooks, json::object{{"name", "hook"}});
-      return answer(webhooks.empty() ? json::object{} : json::object{{"webhooks", std::move(webhooks)}});
+    if (path == "mlflow/users/list" && get) {
+      json::array users(faults_.users, json::object{{"username", "somebody"}});
+      return answer(users.empty() ? json::object{} : json::object{{"users", std::move(users)}});
     }
     if (take_prefix(path, "mlflow/")) return route_mlflow(request, call, path, ajax);
     return not_found();

@@ -23,7 +23,6 @@ struct Listing {
 };
 
 constexpr Listing listings[] = {
-    {"MCP servers", Method::get, "/api/3.0/mlflow/mcp-servers", "", "mcp_servers"},
     {"users", Method::get, "/api/2.0/mlflow/users/list", "", "users"},
     {"roles", Method::get, "/api/3.0/mlflow/roles/list", "", "roles"},
 };
@@ -80,23 +79,6 @@ async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client
   co_return total;
 }
 
-async::Task<std::optional<std::int64_t>> count_review_queues(mlflow::Client& client,
-                                                             std::vector<std::string> ids) {
-  std::int64_t total = 0;
-  for (auto const& id : ids) {
-    try {
-      auto const n = co_await count_pages(
-          client, Method::get, "/api/3.0/mlflow/review-queues/list?experiment_id=" + http::percent_encode(id),
-          "", "review_queues");
-      if (!n) co_return std::nullopt;
-      total += *n;
-    } catch (const mlflow::ApiError& error) {
-      if (!error.not_found()) throw;  // the server answers so for deleted experiments
-    }
-  }
-  co_return total;
-}
-
 // One thing that is counted: the number, or why there is none.
 struct Count {
   std::string label;
@@ -118,7 +100,7 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
                                    const mlflow::Capabilities& capabilities,
                                    std::vector<std::string> experiment_ids) {
   std::deque<Count> listed;  // a deque: tasks hold references
-  Count old_traces{"traces", {}, {}}, queues{"review queues", {}, {}}, workspaces{"other workspaces", {}, {}};
+  Count old_traces{"traces", {}, {}}, workspaces{"other workspaces", {}, {}};
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& listing : listings) {
       auto& count = listed.emplace_back(Count{listing.label, {}, {}});
@@ -126,7 +108,6 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
           fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
     }
     if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
-    tasks.spawn(fill(queues, count_review_queues(client, experiment_ids)));
     if (capabilities.workspaces) {
       tasks.spawn(
           fill(workspaces, count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces")));
@@ -146,12 +127,6 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
   };
   for (auto const& count : listed) add(count);
   add(old_traces);
-  add(queues);
-  if (queues.n) {
-    census.notes.push_back(
-        "label schemas are not counted: on this server listing them creates one in every experiment, and "
-        "mlferry only reads");
-  }
   if (workspaces.n && *workspaces.n > 1) {
     census.notes.push_back("the server has " + std::to_string(*workspaces.n) +
                            " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 
 #include "async/task_group.hpp"
@@ -35,7 +36,15 @@ class ObjectPages final : public Pages<ObjectRecord> {
  private:
   ServerView view() {
     auto const& active = source_.active_experiments();
-    return {source_.client(), {active.begin(), active.end()}};
+    ServerView view{source_.client(), {active.begin(), active.end()}};
+    for (auto const& id : active) {
+      if (!source_.may_have_traces(id)) view.untraced.insert(id);
+    }
+    // A copy that is verified lists its source twice.
+    view.note = [&notes = source_.context().report.notes](std::string text) {
+      if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
+    };
+    return view;
   }
 
   async::Task<> list() {

@@ -26,8 +26,11 @@ class ServerTarget::CopyIds final : public IdMap {
     if (auto const coming = target_.dry_copies_.find({kind, id}); coming != target_.dry_copies_.end())
       co_return coming->second;
     auto const place = co_await target_.find_place(kind, id);
-    if (!place) co_return std::nullopt;
-    co_return place->id;
+    if (place) co_return place->id;
+    // Traces and label schemas, too; whether they will come is not known before.
+    bool const to_come =
+        target_.context_.options.dry_run && (kind == Kind::trace || kind == Kind::label_schema);
+    co_return to_come ? std::optional("new:" + id) : std::nullopt;
   }
 
  private:
@@ -35,10 +38,12 @@ class ServerTarget::CopyIds final : public IdMap {
 };
 
 ServerView ServerTarget::object_view() {
-  ServerView view{client_, {}};
+  ServerView view{client_, {}, {}, {}};
   for (auto const& [source_id, container] : containers_) {
     if (!container.id.empty() && !container.deleted) view.experiments.push_back(container.id);
   }
+  // A dry run must not change it by reading.
+  if (context_.options.dry_run) view.untraced = {view.experiments.begin(), view.experiments.end()};
   return view;
 }
 

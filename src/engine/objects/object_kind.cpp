@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "async/task_group.hpp"
+
 namespace mlferry::engine {
 
 namespace {
 
 constexpr int most_pages = 100'000;
+constexpr std::size_t experiments_at_once = 16;
 
 std::string with_token(const std::string& target, const std::string& token) {
   if (token.empty()) return target;
@@ -30,16 +33,13 @@ async::Task<std::vector<std::string>> ObjectKind::update(const ServerView&, cons
 }
 
 std::span<const ObjectKind* const> object_kinds() {
-  // A scorer that calls a gateway endpoint is refused before that is there; a guardrail names a scorer.
-  static const std::array<std::unique_ptr<const ObjectKind>, 9> owners{make_gateway_secret_kind(),
-                                                                       make_gateway_model_definition_kind(),
-                                                                       make_gateway_endpoint_kind(),
-                                                                       make_scorer_kind(),
-                                                                       make_evaluation_dataset_kind(),
-                                                                       make_issue_kind(),
-                                                                       make_gateway_guardrail_kind(),
-                                                                       make_gateway_budget_kind(),
-                                                                       make_webhook_kind()};
+  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused before that is
+  // there; a guardrail names a scorer.
+  static const std::array<std::unique_ptr<const ObjectKind>, 12> owners{
+      make_label_schema_kind(),     make_gateway_secret_kind(),     make_gateway_model_definition_kind(),
+      make_gateway_endpoint_kind(), make_scorer_kind(),             make_evaluation_dataset_kind(),
+      make_issue_kind(),            make_review_queue_kind(),       make_gateway_guardrail_kind(),
+      make_gateway_budget_kind(),   make_mcp_server_kind(),         make_webhook_kind()};
   static const auto kinds = [] {
     std::array<const ObjectKind*, owners.size()> all{};
     for (std::size_t i = 0; i < owners.size(); ++i) all[i] = owners[i].get();
@@ -84,6 +84,42 @@ async::Task<std::optional<std::vector<json::object>>> list_all(mlflow::Client& c
     if (token.empty()) co_return found;
   }
   throw std::runtime_error("the server's list of " + items + " does not end");
+}
+
+namespace {
+
+using Found = std::optional<std::vector<json::object>>;
+
+async::Task<> list_into(std::function<async::Task<Found>(std::string)> list_one, std::string experiment,
+                        Found& found) {
+  try {
+    found = co_await list_one(std::move(experiment));
+  } catch (const mlflow::ApiError& error) {
+    if (!error.not_found()) throw;
+    found = std::vector<json::object>();
+  }
+}
+
+}  // namespace
+
+async::Task<std::optional<std::vector<json::object>>> list_by_experiment(
+    std::vector<std::string> experiments, std::function<async::Task<Found>(std::string)> list_one) {
+  std::vector<json::object> all;
+  auto const executor = co_await boost::asio::this_coro::executor;
+  for (std::size_t i = 0; i < experiments.size(); i += experiments_at_once) {
+    auto const n = std::min(experiments_at_once, experiments.size() - i);
+    std::vector<Found> lists(n);
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      for (std::size_t k = 0; k < n; ++k) tasks.spawn(list_into(list_one, experiments[i + k], lists[k]));
+      co_return;
+    };
+    co_await async::with_task_group(executor, body);
+    for (auto& list : lists) {
+      if (!list) co_return std::nullopt;
+      for (auto& item : *list) all.push_back(std::move(item));
+    }
+  }
+  co_return all;
 }
 
 json::object only_fields(const json::object& doc, std::span<const std::string_view> fields) {

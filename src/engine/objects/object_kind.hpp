@@ -1,12 +1,13 @@
 #pragma once
-// Kinds of objects that are whole in one document: scorers, evaluation datasets, issues, webhooks, the
-// gateway's. Each is a class that knows the kind's calls (mlflow-rest 10) and what of it can be restored;
-// everything else, such as finding what the destination holds already, is the same for all
-// (server_target_objects.cpp, archives, comparisons).
+// Kinds of objects that are whole in one document: scorers, evaluation datasets, issues, and so on. Each is a
+// class that knows the kind's calls (mlflow-rest 10) and what of it can be restored; everything else, such as
+// finding what the destination holds already, is the same for all (server_target_objects.cpp, archives,
+// comparisons).
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ namespace mlferry::engine {
 struct ServerView {
   mlflow::Client& client;
   std::vector<std::string> experiments;  // ids of those that are not deleted
+  // Those of them that certainly have no traces, where reading must not change the server.
+  std::set<std::string> untraced = {};
+  std::function<void(std::string)> note = {};  // takes a sentence for the report; may be empty
 };
 
 // The copies of other objects.
@@ -85,9 +89,12 @@ const ObjectKind& object_kind(Kind kind);
 bool is_object_kind(Kind kind);
 
 // The kinds that this file is about, by their classes' files.
+std::unique_ptr<const ObjectKind> make_label_schema_kind();
 std::unique_ptr<const ObjectKind> make_scorer_kind();
 std::unique_ptr<const ObjectKind> make_evaluation_dataset_kind();
 std::unique_ptr<const ObjectKind> make_issue_kind();
+std::unique_ptr<const ObjectKind> make_review_queue_kind();
+std::unique_ptr<const ObjectKind> make_mcp_server_kind();
 std::unique_ptr<const ObjectKind> make_webhook_kind();
 std::unique_ptr<const ObjectKind> make_gateway_secret_kind();
 std::unique_ptr<const ObjectKind> make_gateway_model_definition_kind();
@@ -101,6 +108,11 @@ std::unique_ptr<const ObjectKind> make_gateway_budget_kind();
 async::Task<std::optional<std::vector<json::object>>> list_all(mlflow::Client& client, http::Method method,
                                                                std::string target, json::object body,
                                                                std::string items);
+// Objects of kinds that are listed by experiment: `list_one` of all of them, a few at once; nullopt as above.
+// An experiment that is gone meanwhile (404) has none.
+async::Task<std::optional<std::vector<json::object>>> list_by_experiment(
+    std::vector<std::string> experiments,
+    std::function<async::Task<std::optional<std::vector<json::object>>>(std::string)> list_one);
 // The fields named, where they are there.
 json::object only_fields(const json::object& doc, std::span<const std::string_view> fields);
 // One sentence for each field that is not equal.
