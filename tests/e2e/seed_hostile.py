@@ -158,7 +158,7 @@ class Hostile:
     def webhooks(self):
         """Of an event that no test makes, and to an address where nobody listens."""
         for status in ("ACTIVE", "DISABLED", "ACTIVE"):
-            self.rest.post("webhooks", name="höok", url="https://127.0.0.1:9/x", description="d", status=status,
+            self.rest.post("webhooks", name="hook", url="https://127.0.0.1:9/x", description="d", status=status,
                            events=[{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}])
 
     def ordinary(self):

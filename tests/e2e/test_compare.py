@@ -89,6 +89,12 @@ CHANGES = [
                      "WHERE source_type = 'trace' AND destination_type = 'run')"),
     ("trace prompt", 1, "DELETE FROM entity_associations WHERE rowid = (SELECT min(rowid) FROM entity_associations "
                         "WHERE source_type = 'trace' AND destination_type = 'prompt_version')"),
+    ("scorer version", 1, "UPDATE scorer_versions SET serialized_scorer = '{}' WHERE rowid = (SELECT min(rowid) FROM scorer_versions)"),
+    # Each is missing as it was, and there as something else.
+    ("dataset", 2, "UPDATE evaluation_dataset_records SET expectations = '{}' WHERE rowid = "
+                   "(SELECT min(rowid) FROM evaluation_dataset_records)"),
+    ("issue", 2, "UPDATE issues SET severity = 'high' WHERE severity = 'low'"),
+    ("webhook", 2, "UPDATE webhooks SET status = 'ACTIVE' WHERE status = 'DISABLED'"),
     ("missing trace", 1, "DELETE FROM trace_info WHERE request_id LIKE '00000%'"),
     ("trace experiment", 1, "UPDATE trace_info SET experiment_id = 0 WHERE request_id LIKE 'tr-custom%'"),
 ]
