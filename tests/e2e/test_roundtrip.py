@@ -27,13 +27,13 @@ def assert_adds_up(report):
 def assert_reports_everything(report, snapshot):
     census = snapshot.census()
     assert_adds_up(report)
-    found = {kind: counts["found"] for kind, counts in report["kinds"].items()}
+    # The gateway, MCP servers and reviews have workloads of their own.
+    found = {kind: counts["found"] for kind, counts in report["kinds"].items() if counts["found"]}
     assert found == {"experiment": census["experiments"], "run": census["runs"], "logged_model": census["logged models"],
                      "registered_model": census["registered models"], "model_version": census["model versions"],
                      "prompt": census["prompts"], "prompt_version": census["prompt versions"], "trace": census["traces"],
                      "artifact": census["files"] + census["trace files"], "scorer": census["scorers"],
                      "evaluation_dataset": census["datasets"], "issue": census["issues"], "webhook": census["webhooks"]}
-    assert min(found.values()) > 0
     assert report["not_copied"] == {}
 
 
