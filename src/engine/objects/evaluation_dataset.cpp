@@ -6,7 +6,7 @@
 #include <map>
 
 #include "engine/endpoints/markers.hpp"
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 #include "protocol/http/error.hpp"
 
 namespace mlferry::engine {
@@ -108,15 +108,7 @@ class EvaluationDatasetKind final : public ObjectKind {
     auto found = co_await list_all(server.client, http::Method::post, path + std::string("search"),
                                    {{"max_results", 1000}}, "datasets");
     if (!found) co_return std::nullopt;
-    std::vector<ObjectRecord> records;
-    for (auto& doc : *found) {
-      auto& record = records.emplace_back();
-      record.kind = kind();
-      record.id = mlflow::get_string(doc, "dataset_id");
-      record.name = mlflow::get_string(doc, "name");
-      record.doc = std::move(doc);
-    }
-    co_return records;
+    co_return to_records(kind(), std::move(*found), {"dataset_id", "", "name"});
   }
 
   async::Task<> complete(const ServerView& server, ObjectRecord& record) const override {

@@ -1,5 +1,7 @@
 #include "engine/objects/gateway.hpp"
 
+#include "engine/objects/object_records.hpp"
+
 namespace mlferry::engine::gateway {
 
 namespace {
@@ -28,15 +30,7 @@ async::Task<std::optional<std::vector<ObjectRecord>>> list_records(mlflow::Clien
     if (error.code() != "NOT_IMPLEMENTED") throw;  // how a server answers whose gateway is switched off
   }
   if (!found) co_return std::nullopt;
-  std::vector<ObjectRecord> records;
-  for (auto& doc : *found) {
-    auto& record = records.emplace_back();
-    record.kind = listing.kind;
-    record.id = mlflow::get_string(doc, listing.id);
-    record.name = mlflow::get_string(doc, listing.name);
-    record.doc = std::move(doc);
-  }
-  co_return records;
+  co_return to_records(listing.kind, std::move(*found), {listing.id, "", listing.name});
 }
 
 async::Task<std::vector<json::object>> read_all(mlflow::Client& client, std::string what, std::string items) {

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 
 namespace mlferry::engine {
 
@@ -24,26 +24,12 @@ class IssueKind final : public ObjectKind {
     auto found = co_await list_all(server.client, http::Method::post, std::string(path) + "/search",
                                    {{"max_results", 1000}}, "issues");
     if (!found) co_return std::nullopt;
-    std::vector<ObjectRecord> records;
-    for (auto& doc : *found) {
-      auto& record = records.emplace_back();
-      record.kind = kind();
-      record.id = mlflow::get_string(doc, "issue_id");
-      record.parent = mlflow::get_string(doc, "experiment_id");
-      record.name = mlflow::get_string(doc, "name");
-      record.doc = std::move(doc);
-    }
-    co_return records;
+    co_return to_records(kind(), std::move(*found), {"issue_id", "experiment_id", "name"});
   }
 
   async::Task<MappedObject> map(const ObjectRecord& record, IdMap& ids) const override {
-    MappedObject mapped{record.doc, {}, {}};
-    auto const experiment = co_await ids.find(Kind::experiment, record.parent);
-    if (!experiment) {
-      mapped.failure = "its experiment (" + record.parent + ") was not copied";
-      co_return mapped;
-    }
-    mapped.doc["experiment_id"] = *experiment;
+    auto mapped = co_await map_experiment(record, ids);
+    if (!mapped.failure.empty()) co_return mapped;
     std::string const run(mlflow::get_string(record.doc, "source_run_id"));
     if (run.empty()) co_return mapped;
     auto const copy = co_await ids.find(Kind::run, run);

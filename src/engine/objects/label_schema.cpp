@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 
 namespace mlferry::engine {
 
@@ -65,29 +65,15 @@ class LabelSchemaKind final : public ObjectKind {
                   " were not asked for label schemas: they have no traces, no review queues and no default "
                   "label schema, and asking would make that one in each of them");
     }
-    std::vector<ObjectRecord> records;
-    for (auto& doc : *found) {
+    std::erase_if(*found, [](const json::object& doc) {
       auto const* is_default = doc.if_contains("is_default");
-      if (is_default != nullptr && *is_default == json::value(true)) continue;
-      auto& record = records.emplace_back();
-      record.kind = kind();
-      record.id = mlflow::get_string(doc, "schema_id");
-      record.parent = mlflow::get_string(doc, "experiment_id");
-      record.name = mlflow::get_string(doc, "name");
-      record.doc = std::move(doc);
-    }
-    co_return records;
+      return is_default != nullptr && *is_default == json::value(true);
+    });
+    co_return to_records(kind(), std::move(*found), {"schema_id", "experiment_id", "name"});
   }
 
   async::Task<MappedObject> map(const ObjectRecord& record, IdMap& ids) const override {
-    MappedObject mapped{record.doc, {}, {}};
-    auto const experiment = co_await ids.find(Kind::experiment, record.parent);
-    if (experiment) {
-      mapped.doc["experiment_id"] = *experiment;
-    } else {
-      mapped.failure = "its experiment (" + record.parent + ") was not copied";
-    }
-    co_return mapped;
+    co_return co_await map_experiment(record, ids);
   }
 
   std::string identity(const json::object& doc) const override {

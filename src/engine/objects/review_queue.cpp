@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 
 namespace mlferry::engine {
 
@@ -126,16 +126,7 @@ class ReviewQueueKind final : public ObjectKind {
     auto list_one = [&](std::string experiment) { return read_queues(server.client, std::move(experiment)); };
     auto found = co_await list_by_experiment(server.experiments, list_one);
     if (!found) co_return std::nullopt;
-    std::vector<ObjectRecord> records;
-    for (auto& doc : *found) {
-      auto& record = records.emplace_back();
-      record.kind = kind();
-      record.id = mlflow::get_string(doc, "queue_id");
-      record.parent = mlflow::get_string(doc, "experiment_id");
-      record.name = mlflow::get_string(doc, "name");
-      record.doc = std::move(doc);
-    }
-    co_return records;
+    co_return to_records(kind(), std::move(*found), {"queue_id", "experiment_id", "name"});
   }
 
   async::Task<> complete(const ServerView& server, ObjectRecord& record) const override {
@@ -157,13 +148,8 @@ class ReviewQueueKind final : public ObjectKind {
   }
 
   async::Task<MappedObject> map(const ObjectRecord& record, IdMap& ids) const override {
-    MappedObject mapped{record.doc, {}, {}};
-    auto const experiment = co_await ids.find(Kind::experiment, record.parent);
-    if (!experiment) {
-      mapped.failure = "its experiment (" + record.parent + ") was not copied";
-      co_return mapped;
-    }
-    mapped.doc["experiment_id"] = *experiment;
+    auto mapped = co_await map_experiment(record, ids);
+    if (!mapped.failure.empty()) co_return mapped;
     json::array schemas;
     for (auto const& id : texts(record.doc, "schema_ids")) {
       auto const copy = id == default_schema ? std::optional(id) : co_await ids.find(Kind::label_schema, id);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 #include "protocol/http/error.hpp"
 
 namespace mlferry::engine {
@@ -119,14 +119,7 @@ class ScorerKind final : public ObjectKind {
   }
 
   async::Task<MappedObject> map(const ObjectRecord& record, IdMap& ids) const override {
-    MappedObject mapped{record.doc, {}, {}};
-    auto const experiment = co_await ids.find(Kind::experiment, record.parent);
-    if (experiment) {
-      mapped.doc["experiment_id"] = *experiment;
-    } else {
-      mapped.failure = "its experiment (" + record.parent + ") was not copied";
-    }
-    co_return mapped;
+    co_return co_await map_experiment(record, ids);
   }
 
   std::string identity(const json::object& doc) const override {

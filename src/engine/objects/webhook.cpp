@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "engine/objects/object_kind.hpp"
+#include "engine/objects/object_records.hpp"
 
 namespace mlferry::engine {
 
@@ -34,15 +34,7 @@ class WebhookKind final : public ObjectKind {
   async::Task<std::optional<std::vector<ObjectRecord>>> list(const ServerView& server) const override {
     auto found = co_await list_of(server.client);
     if (!found) co_return std::nullopt;
-    std::vector<ObjectRecord> records;
-    for (auto& doc : *found) {
-      auto& record = records.emplace_back();
-      record.kind = kind();
-      record.id = mlflow::get_string(doc, "webhook_id");
-      record.name = mlflow::get_string(doc, "name");
-      record.doc = std::move(doc);
-    }
-    co_return records;
+    co_return to_records(kind(), std::move(*found), {"webhook_id", "", "name"});
   }
 
   std::string identity(const json::object& doc) const override {
