@@ -81,6 +81,14 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
     }
   }
   out += fmt::format("\n{} of artifacts in {:.1f} s\n", human_bytes(report.bytes()), report.seconds);
+  if (!report.selection.empty()) {
+    std::string list;
+    for (auto const one : engine::all_kinds) {
+      if (auto const n = report.not_selected_count(one); n > 0)
+        list += (list.empty() ? "; seen and left out: " : ", ") + fmt::format("{} {}", n, engine::kind_label(one));
+    }
+    out += one_line("Selected: " + report.selection + list);
+  }
   if (!report.not_copied.empty()) {
     std::string list;
     for (auto const& [label, n] : report.not_copied) {

@@ -66,7 +66,7 @@ void print_finding(const engine::Finding& finding) {
 
 }  // namespace
 
-Runtime::Runtime(const GlobalOptions& options)
+Runtime::Runtime(const GlobalOptions& options, engine::Selection selection)
     : options_(options),
       pool_(worker_threads),
       memory_(loop_.get_executor(), data_memory(options)),
@@ -78,6 +78,7 @@ Runtime::Runtime(const GlobalOptions& options)
   context_.options.fail_fast = options.fail_fast;
   context_.options.full = options.full;
   context_.options.marker_tags = !options.no_marker_tags;
+  context_.options.selection = std::move(selection);
   auto logger = make_logger(options);
   context_.log = [logger](engine::LogLevel level, const std::string& text) {
     switch (level) {

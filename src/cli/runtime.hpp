@@ -20,7 +20,7 @@ namespace mlferry::cli {
 
 class Runtime {
  public:
-  explicit Runtime(const GlobalOptions& options);
+  explicit Runtime(const GlobalOptions& options, engine::Selection selection = {});
 
   engine::Context& context() { return context_; }
   engine::Report& report() { return report_; }

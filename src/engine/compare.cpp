@@ -69,6 +69,7 @@ class Comparison {
     context_.report.source = info.description;
     context_.report.target = copy_info.description;
     context_.report.not_copied = info.not_copied;
+    context_.report.selection = context_.options.selection.describe();
     auto const pairs = co_await pair_experiments();
     for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
     // After the runs: a server's deleted logged models are found through the runs that name them.

@@ -8,6 +8,7 @@
 #include "async/task.hpp"
 #include "async/worker_pool.hpp"
 #include "engine/report.hpp"
+#include "engine/selection.hpp"
 
 namespace mlferry::engine {
 
@@ -20,6 +21,7 @@ struct JobOptions {
   bool fail_fast = false;  // the first failed object ends the job
   bool full = false;       // read everything again, also what seems unchanged
   bool marker_tags = true;
+  Selection selection;  // what of the source the job is about
 };
 
 struct Context {

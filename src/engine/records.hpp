@@ -59,6 +59,7 @@ struct LoggedModelRecord : RecordBase {
 // moved.
 struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
+  std::string files_uri;  // where those lie, when its source names a run or logged model instead of a place
 };
 
 // A registered model or a prompt, which is one with a tag.
@@ -112,7 +113,7 @@ inline std::string version_id(std::string_view name, std::int64_t number) {
 }
 inline FileOwner owner_of(const ModelVersionRecord& record) {
   return {Kind::model_version, version_id(record.version.name(), record.version.number()),
-          std::string(record.version.source()), false};
+          record.files_uri.empty() ? std::string(record.version.source()) : record.files_uri, false};
 }
 inline FileOwner owner_of(const TraceRecord& record) {
   return {Kind::trace, std::string(record.trace.id()), std::string(record.trace.artifact_uri()), false};

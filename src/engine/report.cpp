@@ -136,6 +136,10 @@ json::object Report::to_json() const {
   }
   json::object uncopied;
   for (auto const& [kind, n] : not_copied) uncopied[kind] = n;
+  json::object left_out;
+  for (auto const kind : all_kinds) {
+    if (not_selected_count(kind) > 0) left_out[kind_name(kind)] = not_selected_count(kind);
+  }
   json::array sentences;
   for (auto const& note : notes) sentences.emplace_back(note);
   return json::object{{"schema", 1},
@@ -146,6 +150,8 @@ json::object Report::to_json() const {
                       {"bytes", bytes_},
                       {"kinds", std::move(kinds)},
                       {"not_copied", std::move(uncopied)},
+                      {"selection", selection},
+                      {"not_selected", std::move(left_out)},
                       {"notes", std::move(sentences)},
                       {"findings", std::move(findings)},
                       {"findings_left_out", left_out_},

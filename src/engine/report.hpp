@@ -96,6 +96,12 @@ class Report {
   const std::vector<FollowUp>& follow_ups() const { return follow_ups_; }
   std::uint64_t findings_left_out() const { return left_out_; }
 
+  // Objects that were listed and that the selection left out: part of nothing above. How many the last listing
+  // left out of those that every job lists anew.
+  void not_selected(Kind kind, std::uint64_t n = 1) { not_selected_[static_cast<std::size_t>(kind)] += n; }
+  void set_not_selected(Kind kind, std::uint64_t n) { not_selected_[static_cast<std::size_t>(kind)] = n; }
+  std::uint64_t not_selected_count(Kind kind) const { return not_selected_[static_cast<std::size_t>(kind)]; }
+
   // Kinds that the source holds and that this version does not copy: "traces" -> 12. -1: cannot be counted
   // there.
   std::map<std::string, std::int64_t> not_copied;
@@ -103,6 +109,7 @@ class Report {
   std::vector<std::string> notes;
   std::string source;
   std::string target;
+  std::string selection;  // as options; "" when everything is taken
   double seconds = 0;
   bool dry_run = false;
 
@@ -117,6 +124,7 @@ class Report {
 
   std::array<Counts, kind_count> counts_{};
   std::array<std::uint64_t, kind_count> unchanged_{};
+  std::array<std::uint64_t, kind_count> not_selected_{};
   std::set<std::pair<Kind, std::string>> failed_;  // runs and logged models
   std::set<std::pair<Kind, std::string>> failed_after_;
   std::vector<Finding> findings_;

@@ -36,6 +36,7 @@ class Transfer {
     context_.report.source = info.description;
     context_.report.not_copied = info.not_copied;
     context_.report.notes = info.notes;
+    context_.report.selection = context_.options.selection.describe();
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
     co_await put_experiments();

@@ -84,6 +84,12 @@ async::Task<ExitCode> check_body(Runtime& runtime, archive::Archive& archive, co
   co_return problems.empty() ? ExitCode::ok : ExitCode::mismatch;
 }
 
+// What of its source a snapshot holds, unless that is all.
+std::string selected(const archive::SnapshotInfo& snapshot) {
+  auto const selection = mlflow::get_string(snapshot.summary, "selection");
+  return selection.empty() ? std::string() : "  (" + std::string(selection) + ")";
+}
+
 async::Task<ExitCode> snapshots_body(Runtime& runtime, archive::Archive& archive) {
   auto const snapshots = co_await archive.snapshots();
   if (!runtime.options().json)
@@ -102,7 +108,7 @@ async::Task<ExitCode> snapshots_body(Runtime& runtime, archive::Archive& archive
     } else {
       print(fmt::format("{:<16}  {:<24}  {:>9}  {:>9}  {:>10}  {:>10}  {}\n", one.id, one.created,
                         one.objects, one.files, human_bytes(one.bytes), human_bytes(one.stored_bytes),
-                        printable(one.source)));
+                        printable(one.source + selected(one))));
     }
   }
   co_return ExitCode::ok;

@@ -4,6 +4,7 @@
 
 #include "cli/commands/commands.hpp"
 #include "cli/endpoints.hpp"
+#include "cli/selection_options.hpp"
 #include "engine/compare.hpp"
 #include "engine/transfer.hpp"
 
@@ -17,6 +18,7 @@ struct Job {
   ServerOptions source, destination;
   ArchiveOptions archive;
   engine::CompareOptions compare;
+  SelectionOptions selection;
   bool verify_after = false;
 };
 
@@ -27,7 +29,9 @@ async::Task<> verify_after(Runtime& runtime, std::unique_ptr<engine::Source> ori
   engine::Report comparison;
   engine::Context const reading{context.executor, context.pool,    context.memory, context.transfers,
                                 comparison,       context.options, context.log};
-  engine::ServerSource copy(reading, client, {"", local_artifacts, false});
+  auto reading_copy = reading;
+  reading_copy.options.selection = {};
+  engine::ServerSource copy(reading_copy, client, {"", local_artifacts, false});
   co_await engine::compare(reading, *original, copy, {});
   runtime.report().take_verification(comparison);
 }
@@ -39,7 +43,7 @@ ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
 }
 
 ExitCode export_all(const Job& job) {
-  Runtime runtime(job.global);
+  Runtime runtime(job.global, selection_of(job.selection));
   ServerEnd server(runtime, job.source, Side::source, true);
   auto archive = open_archive(runtime, job.archive);
   engine::ServerSource source(runtime.context(), server.client, {server.name, server.local_artifacts, true});
@@ -52,7 +56,7 @@ ExitCode export_all(const Job& job) {
 }
 
 ExitCode import_all(const Job& job) {
-  Runtime runtime(job.global);
+  Runtime runtime(job.global, selection_of(job.selection));
   ServerEnd server(runtime, job.destination, Side::destination, true);
   auto archive = open_archive(runtime, job.archive);
   engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, job.archive.snapshot);
@@ -71,7 +75,7 @@ ExitCode import_all(const Job& job) {
 }
 
 ExitCode copy_all(const Job& job) {
-  Runtime runtime(job.global);
+  Runtime runtime(job.global, selection_of(job.selection));
   ServerEnd from(runtime, job.source, Side::source, false);
   ServerEnd to(runtime, job.destination, Side::destination, false);
   if (from.http.base_url() == to.http.base_url())
@@ -94,9 +98,12 @@ ExitCode verify(const Job& job) {
   bool const from_archive = !job.archive.place.empty();
   if (from_archive && !job.source.uri.empty())
     throw UsageError("give --archive or --src-mlflow-uri, not both");
-  Runtime runtime(job.global);
+  Runtime runtime(job.global, selection_of(job.selection));
   ServerEnd to(runtime, job.destination, Side::destination, from_archive);
-  engine::ServerSource copy(runtime.context(), to.client, {"", to.local_artifacts, false});
+  // The copy is read whole: its ids and some of its times are others.
+  auto reading_copy = runtime.context();
+  reading_copy.options.selection = {};
+  engine::ServerSource copy(reading_copy, to.client, {"", to.local_artifacts, false});
   std::unique_ptr<ServerEnd> from;
   std::unique_ptr<archive::Archive> archive;
   std::unique_ptr<engine::Source> original;
@@ -135,6 +142,7 @@ void add_export_all(CLI::App& app, Run& run) {
       ->envname("MLFERRY_COMPRESSION")
       ->check(CLI::Range(0, 19))
       ->capture_default_str();
+  add_selection_options(*command, job->selection);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return export_all(*job); }; });
 }
@@ -146,6 +154,7 @@ void add_import_all(CLI::App& app, Run& run) {
   add_archive_option(*command, job->archive, true);
   add_snapshot_option(*command, job->archive);
   add_verify_flag(*command, *job);
+  add_selection_options(*command, job->selection);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return import_all(*job); }; });
 }
@@ -156,6 +165,7 @@ void add_copy_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->source, Side::source, false);
   add_server_options(*command, job->destination, Side::destination, false);
   add_verify_flag(*command, *job);
+  add_selection_options(*command, job->selection);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return copy_all(*job); }; });
 }
@@ -170,6 +180,7 @@ void add_verify(CLI::App& app, Run& run) {
   add_snapshot_option(*command, job->archive);
   command->add_flag("!--no-data", job->compare.data,
                     "Compare names and sizes of artifacts, not their content");
+  add_selection_options(*command, job->selection);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return verify(*job); }; });
 }

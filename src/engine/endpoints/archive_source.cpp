@@ -1,5 +1,9 @@
 #include "engine/endpoints/archive_source.hpp"
 
+#include <algorithm>
+
+#include "engine/id_text.hpp"
+
 namespace mlferry::engine {
 
 namespace {
@@ -37,21 +41,31 @@ class ArchiveSource::ObjectPages final : public Pages<Record> {
       : source_(source), parent_(std::move(parent)), known_(known) {}
 
   async::Task<std::optional<std::vector<Record>>> next() override {
-    if (done_) co_return std::nullopt;
+    if (!source_.selection().takes_kind(kind_of<Record>())) done_ = true;
+    while (!done_) {
+      auto records = co_await next_records();
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  async::Task<std::vector<Record>> next_records() {
     auto permit = std::make_shared<async::Permit>(co_await source_.context_.memory.acquire(page_memory));
     auto const kind = kind_of<Record>();
     auto page =
         co_await source_.snapshot_->objects(std::string(kind_name(kind)), parent_, after_, objects_a_page);
     after_ = page.next;
-    done_ = page.next == 0;
-    if (page.objects.empty()) {
-      done_ = true;
-      co_return std::nullopt;
-    }
+    done_ = page.next == 0 || page.objects.empty();
     std::vector<Record> records;
     for (auto& object : page.objects) {
       auto& record = records.emplace_back();
       from_archive(object.record, record);
+      if (!source_.takes(record)) {
+        source_.context_.report.not_selected(kind);
+        records.pop_back();
+        continue;
+      }
       record.fingerprint = object.row.fingerprint;
       record.memory = permit;
       if (kind == Kind::experiment) continue;
@@ -65,7 +79,6 @@ class ArchiveSource::ObjectPages final : public Pages<Record> {
     co_return records;
   }
 
- private:
   ArchiveSource& source_;
   std::optional<std::string> parent_;
   Known* known_;
@@ -78,19 +91,33 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
   explicit ModelPages(ArchiveSource& source) : source_(source) {}
 
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
-    archive::SnapshotReader::ObjectPage page;
-    while (page.objects.empty()) {
-      if (kind_ == kinds_.size()) co_return std::nullopt;
-      page = co_await source_.snapshot_->objects(std::string(kind_name(kinds_[kind_])), std::nullopt, after_,
-                                                 models_a_page);
-      after_ = page.next;
-      if (after_ == 0 || page.objects.empty()) {
+    while (kind_ < kinds_.size()) {
+      if (!source_.selection().takes_kind(kinds_[kind_])) {
         ++kind_;
-        after_ = 0;
+        continue;
       }
+      auto records = co_await next_records();
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  async::Task<std::vector<RegisteredModelRecord>> next_records() {
+    auto page = co_await source_.snapshot_->objects(std::string(kind_name(kinds_[kind_])), std::nullopt, after_,
+                                                 models_a_page);
+    auto const kind = kinds_[kind_];
+    after_ = page.next;
+    if (after_ == 0 || page.objects.empty()) {
+      ++kind_;
+      after_ = 0;
     }
     std::vector<RegisteredModelRecord> records;
     for (auto& object : page.objects) {
+      if (!source_.selection().takes(kind, "", object.row.name)) {
+        source_.context_.report.not_selected(kind);
+        continue;
+      }
       auto& record = records.emplace_back();
       from_archive(object.record, record);
       record.fingerprint = object.row.fingerprint;
@@ -104,13 +131,13 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
           from_archive(version.record, item);
           item.fingerprint = version.row.fingerprint;
           co_await source_.add_files(item, record.version_kind(), version.row.id);
+          if (item.files.empty()) co_await source_.borrow_files(item);
         }
       } while (after != 0);
     }
     co_return records;
   }
 
- private:
   static constexpr std::array kinds_{Kind::registered_model, Kind::prompt};
 
   ArchiveSource& source_;
@@ -125,13 +152,21 @@ class ArchiveSource::DocumentPages final : public Pages<ObjectRecord> {
       : source_(source), kind_(kind), known_(known) {}
 
   async::Task<std::optional<std::vector<ObjectRecord>>> next() override {
-    if (done_) co_return std::nullopt;
+    if (!source_.selection().takes_kind(kind_)) done_ = true;
+    while (!done_) {
+      auto records = co_await next_records();
+      if (!records.empty()) co_return records;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  async::Task<std::vector<ObjectRecord>> next_records() {
     auto permit = std::make_shared<async::Permit>(co_await source_.context_.memory.acquire(page_memory));
     auto page = co_await source_.snapshot_->objects(std::string(kind_name(kind_)), std::nullopt, after_,
                                                     models_a_page);
     after_ = page.next;
-    done_ = page.next == 0;
-    if (page.objects.empty()) co_return std::nullopt;
+    done_ = page.next == 0 || page.objects.empty();
     std::vector<ObjectRecord> records;
     for (auto& object : page.objects) {
       auto& record = records.emplace_back();
@@ -140,6 +175,11 @@ class ArchiveSource::DocumentPages final : public Pages<ObjectRecord> {
       record.id = object.row.id;
       record.parent = object.row.parent;
       record.name = object.row.name;
+      if (!source_.takes(record)) {
+        source_.context_.report.not_selected(kind_);
+        records.pop_back();
+        continue;
+      }
       record.fingerprint = object.row.fingerprint;
       record.memory = permit;
       if (record.fingerprint.empty() || source_.context_.options.full) continue;
@@ -148,7 +188,6 @@ class ArchiveSource::DocumentPages final : public Pages<ObjectRecord> {
     co_return records;
   }
 
- private:
   ArchiveSource& source_;
   Kind kind_;
   Known& known_;
@@ -172,7 +211,85 @@ async::Task<SourceInfo> ArchiveSource::open() {
     for (auto const& [kind, n] : *uncopied)
       info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
   }
+  auto const part = mlflow::get_string(snapshot_->info().summary, "selection");
+  if (!part.empty()) info.notes.push_back("the snapshot holds a part of its server: " + std::string(part));
   co_return info;
+}
+
+bool ArchiveSource::takes(const ExperimentRecord& record) {
+  auto const& experiment = record.experiment;
+  if (!selection().takes_experiment(experiment.id(), experiment.name(), experiment.deleted())) return false;
+  experiments_[std::string(experiment.id())] = experiment.deleted();
+  return true;
+}
+
+bool ArchiveSource::takes(const RunRecord& record) {
+  if (selection().everything()) return true;
+  auto const experiment = experiments_.find(std::string(record.run.experiment_id()));
+  if (!selection().takes_run(record.run, experiment != experiments_.end() && experiment->second)) return false;
+  given_.emplace(record.run.id());
+  return true;
+}
+
+bool ArchiveSource::takes(const LoggedModelRecord& record) {
+  if (selection().everything()) return true;
+  auto const experiment = experiments_.find(std::string(record.model.experiment_id()));
+  bool const deleted = experiment != experiments_.end() && experiment->second;
+  if (!selection().takes_logged_model(record.model, record.deleted, deleted)) return false;
+  given_.emplace(record.model.id());
+  return true;
+}
+
+bool ArchiveSource::takes(const TraceRecord& record) {
+  auto const experiment = experiments_.find(record.trace.experiment_id());
+  return selection().takes_trace(record.trace, experiment != experiments_.end() && experiment->second);
+}
+
+bool ArchiveSource::takes(const ObjectRecord& record) const {
+  if (selection().everything()) return true;
+  if (!record.parent.empty() && !gave_experiment(record.parent)) return false;
+  auto const* experiments = mlflow::get_array(record.doc, "experiment_ids");
+  if (record.kind != Kind::evaluation_dataset || experiments == nullptr)
+    return selection().takes(record.kind, record.id, record.name);
+  bool const with_one = std::any_of(experiments->begin(), experiments->end(), [this](const json::value& id) {
+    return id.is_string() && gave_experiment(std::string(id.get_string()));
+  });
+  return selection().takes_shared(record.kind, record.id, record.name, with_one);
+}
+
+// Gives a version the files that the archive has of its run or logged model, when that one is not selected.
+async::Task<> ArchiveSource::borrow_files(ModelVersionRecord& record) {
+  if (selection().everything()) co_return;
+  std::string const source(record.version.source());
+  auto const ids = find_ids(source);
+  bool const of_model = !ids.logged_models.empty();
+  if (!of_model && ids.runs.empty()) co_return;
+  auto const kind = of_model ? Kind::logged_model : Kind::run;
+  auto const id = of_model ? ids.logged_models.front() : ids.runs.front();
+  if (given_.contains(id)) co_return;
+  auto const owner = co_await snapshot_->get(std::string(kind_name(kind)), id);
+  if (!owner) co_return;
+  // Behind the id, or behind the place that its owner has.
+  std::string uri;
+  if (of_model) {
+    LoggedModelRecord model;
+    from_archive(owner->record, model);
+    uri = model.model.artifact_uri();
+  } else {
+    RunRecord run;
+    from_archive(owner->record, run);
+    uri = run.run.artifact_uri();
+  }
+  auto rest = source.starts_with(uri) ? source.substr(uri.size()) : source.substr(source.find(id) + id.size());
+  while (rest.starts_with('/')) rest.erase(0, 1);
+  while (rest.ends_with('/')) rest.pop_back();
+  auto const folder = rest.empty() ? rest : rest + "/";
+  auto files = co_await snapshot_->files(owner->row.kind, id);
+  for (auto& file : files) {
+    if (!file.path.starts_with(folder)) continue;
+    record.files.push_back({file.path.substr(folder.size()), file.size, std::move(file.sha256)});
+  }
+  borrowed_[owner_of(record).id] = {owner->row.kind, id, folder};
 }
 
 async::Task<> ArchiveSource::add_files(RecordBase& record, Kind kind, std::string id) {
@@ -211,6 +328,11 @@ std::unique_ptr<Pages<ObjectRecord>> ArchiveSource::objects(Kind kind, Known& kn
 }
 
 async::Task<std::unique_ptr<async::ByteReader>> ArchiveSource::open_file(FileOwner owner, FileEntry file) {
+  auto const borrowed = owner.kind == Kind::model_version ? borrowed_.find(owner.id) : borrowed_.end();
+  if (borrowed != borrowed_.end()) {
+    auto const& from = borrowed->second;
+    co_return co_await snapshot_->open_file(from.kind, from.id, from.folder + file.path);
+  }
   co_return co_await snapshot_->open_file(std::string(kind_name(owner.kind)), owner.id, file.path);
 }
 

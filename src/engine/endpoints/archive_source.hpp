@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "engine/context.hpp"
 #include "engine/endpoints/source.hpp"
@@ -31,6 +32,14 @@ class ArchiveSource final : public Source {
   class DocumentPages;
 
   async::Task<> add_files(RecordBase& record, Kind kind, std::string id);
+  const Selection& selection() const { return context_.options.selection; }
+  bool takes(const ExperimentRecord& record);
+  bool takes(const RunRecord& record);
+  bool takes(const LoggedModelRecord& record);
+  bool takes(const TraceRecord& record);
+  bool takes(const ObjectRecord& record) const;
+  bool gave_experiment(const std::string& id) const { return experiments_.contains(id); }
+  async::Task<> borrow_files(ModelVersionRecord& record);
 
   const Context& context_;
   archive::Archive& archive_;
@@ -38,6 +47,14 @@ class ArchiveSource final : public Source {
   std::string snapshot_id_;
   std::shared_ptr<archive::SnapshotReader> snapshot_;
   std::map<std::pair<std::string, std::string>, std::vector<Gap>> gaps_;
+  std::map<std::string, bool> experiments_;  // that were given; true: deleted
+  // Runs and logged models that were given; filled only when not all are.
+  std::unordered_set<std::string> given_;
+  // Files that a version takes from a run or logged model that is not selected.
+  struct Borrowed {
+    std::string kind, id, folder;
+  };
+  std::map<std::string, Borrowed> borrowed_;  // by the version's id
 };
 
 }  // namespace mlferry::engine

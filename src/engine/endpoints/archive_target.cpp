@@ -36,13 +36,16 @@ async::Task<> ArchiveTarget::begin(const SourceInfo& source) {
   source_ = source;
   bool const there = co_await archive_.exists();
   if (there) {
-    // The newest snapshot of the same server: what did not change since is taken from it.
+    // The newest whole snapshot of the same server, or the newest: what did not change since is taken from it.
     auto const snapshots = co_await archive_.snapshots();
+    std::string base;
     for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
       if (it->source != source.identity) continue;
-      base_ = co_await archive_.open_snapshot(it->id);
-      break;
+      bool const whole = mlflow::get_string(it->summary, "selection").empty();
+      if (base.empty() || whole) base = it->id;
+      if (whole) break;
     }
+    if (!base.empty()) base_ = co_await archive_.open_snapshot(base);
   }
   if (context_.options.dry_run) co_return;
   if (!there) co_await archive_.create();
@@ -257,6 +260,8 @@ async::Task<> ArchiveTarget::finish(Report& report) {
   json::object uncopied;
   for (auto const& [kind, n] : source_.not_copied) uncopied[kind] = n;
   summary["not_copied"] = std::move(uncopied);
+  auto const selection = context_.options.selection.describe();
+  if (!selection.empty()) summary["selection"] = selection;
   snapshot_ = co_await writer_->commit(std::move(summary));
 }
 

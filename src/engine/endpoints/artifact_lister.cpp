@@ -272,7 +272,7 @@ async::Task<bool> list_trace_files(const Context& context, mlflow::Client& clien
 async::Task<> list_version_files(const Context& context, mlflow::Client& client,
                                  const mlflow::Capabilities& capabilities, bool local_artifacts,
                                  ModelVersionRecord& record) {
-  std::string const uri(record.version.source());
+  auto const uri = owner_of(record).artifact_uri;
   std::optional<std::string> failure;
   co_await list_tree(context, client, capabilities, local_artifacts, uri, record, failure);
   if (failure) take_failure(record, "", *failure);

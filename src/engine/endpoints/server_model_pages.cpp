@@ -17,7 +17,8 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
  public:
   LoggedModelPages(ServerSource& source, std::string experiment_id, Known& known)
       : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {
-    if (!source_.capabilities().logged_models) state_ = State::done;  // they came with MLflow 3
+    bool const wanted = source_.context().options.selection.takes_kind(Kind::logged_model);
+    if (!wanted || !source_.capabilities().logged_models) state_ = State::done;  // they came with MLflow 3
   }
 
   async::Task<std::optional<std::vector<LoggedModelRecord>>> next() override {
@@ -31,6 +32,7 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
       std::vector<LoggedModelRecord> records;
       for (auto& model : page.items) {
         if (!source_.listed_models().insert(std::string(model.id())).second) continue;
+        if (!takes(model, false)) continue;
         auto& record = records.emplace_back();
         record.model = std::move(model);
       }
@@ -63,11 +65,20 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
       // Alive and of an experiment whose models come later (or came already): its own listing has it.
       if (co_await is_alive(std::string(model->experiment_id()), id)) continue;
       source_.listed_models().insert(id);
+      if (!takes(*model, true)) continue;
       auto& record = records.emplace_back();
       record.model = std::move(*model);
       record.deleted = true;
     }
     co_return records;
+  }
+
+  bool takes(const mlflow::LoggedModel& model, bool deleted) {
+    auto const& selection = source_.context().options.selection;
+    if (selection.takes_logged_model(model, deleted, source_.is_deleted(experiment_id_))) return true;
+    source_.left_out_models().emplace(model.id());
+    source_.context().report.not_selected(Kind::logged_model);
+    return false;
   }
 
   async::Task<bool> is_alive(std::string experiment_id, std::string id) {
@@ -114,17 +125,28 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
 // Models first, then prompts. A server before 2.21 gives its prompts in both walks.
 class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
  public:
-  explicit RegisteredModelPages(ServerSource& source) : source_(source) {}
+  explicit RegisteredModelPages(ServerSource& source) : source_(source) {
+    auto const& selection = source_.context().options.selection;
+    if (!selection.takes_kind(Kind::registered_model)) state_ = State::prompts;
+    if (!selection.takes_kind(Kind::prompt) && state_ == State::prompts) state_ = State::done;
+  }
 
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
+    auto const& selection = source_.context().options.selection;
+    bool const prompts = selection.takes_kind(Kind::prompt);
     while (state_ != State::done) {
       auto page = co_await source_.client().search_registered_models(
           state_ == State::models ? "" : prompt_filter, models_a_page, token_);
       token_ = page.items.empty() ? std::string() : page.next_token;
-      if (token_.empty()) state_ = state_ == State::models ? State::prompts : State::done;
+      if (token_.empty()) state_ = state_ == State::models && prompts ? State::prompts : State::done;
       std::vector<RegisteredModelRecord> records;
       for (auto& model : page.items) {
         if (!seen_.insert(std::string(model.name())).second) continue;
+        auto const kind = model.is_prompt() ? Kind::prompt : Kind::registered_model;
+        if (!selection.takes(kind, "", model.name())) {
+          source_.context().report.not_selected(kind);
+          continue;
+        }
         records.emplace_back().model = std::move(model);
       }
       auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
@@ -145,6 +167,8 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
     if (failure) record.read_error = "versions: " + *failure;
     for (auto& version : record.versions) {
       if (!moves_with_its_owner(version.version)) {
+        auto const missing = co_await attempt(find_files(version));
+        if (missing) version.gaps.push_back({"", *missing});
         co_await list_version_files(source_.context(), source_.client(), source_.capabilities(),
                                     source_.options().local_artifacts, version);
       }
@@ -157,9 +181,31 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
   bool moves_with_its_owner(const mlflow::ModelVersion& version) {
     auto const ids = find_ids(version.source());
     auto const given = [this](const std::string& id) { return source_.gave_run(id); };
-    auto const listed = [this](const std::string& id) { return source_.listed_models().contains(id); };
+    auto const listed = [this](const std::string& id) {
+      return source_.listed_models().contains(id) && !source_.left_out_models().contains(id);
+    };
     return std::any_of(ids.runs.begin(), ids.runs.end(), given) ||
            std::any_of(ids.logged_models.begin(), ids.logged_models.end(), listed);
+  }
+
+  // "runs:/ID/path" and "models:/m-ID" name an owner, not a place.
+  async::Task<> find_files(ModelVersionRecord& record) {
+    auto const source = record.version.source();
+    auto const ids = find_ids(source);
+    std::string id, root;
+    if (source.starts_with("runs:/") && !ids.runs.empty()) {
+      id = ids.runs.front();
+      auto const run = co_await source_.client().get_run(id);
+      if (run) root = run->artifact_uri();
+    } else if (source.starts_with("models:/") && !ids.logged_models.empty()) {
+      id = ids.logged_models.front();
+      auto const model = co_await source_.client().get_logged_model(id);
+      if (model) root = model->artifact_uri();
+    } else {
+      co_return;
+    }
+    if (root.empty()) throw std::runtime_error("its files are gone with " + id + ", which the server does not have");
+    record.files_uri = root + std::string(source.substr(source.find(id) + id.size()));
   }
 
   async::Task<> read_versions(RegisteredModelRecord& record) {

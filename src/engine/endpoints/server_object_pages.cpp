@@ -19,7 +19,15 @@ class ObjectPages final : public Pages<ObjectRecord> {
 
   async::Task<std::optional<std::vector<ObjectRecord>>> next() override {
     if (!listed_) co_await list();
-    if (waiting_.empty()) co_return std::nullopt;
+    while (!waiting_.empty()) {
+      auto group = co_await next_group();
+      if (!group.empty()) co_return group;
+    }
+    co_return std::nullopt;
+  }
+
+ private:
+  async::Task<std::vector<ObjectRecord>> next_group() {
     std::vector<ObjectRecord> group;
     while (!waiting_.empty() && group.size() < group_size) {
       group.push_back(std::move(waiting_.front()));
@@ -30,10 +38,22 @@ class ObjectPages final : public Pages<ObjectRecord> {
       co_return;
     };
     co_await async::with_task_group(source_.context().executor, body);
+    std::erase_if(group, [this](const ObjectRecord& record) { return is_left_out(record); });
     co_return group;
   }
 
- private:
+  // Datasets name several experiments, which only the complete document tells.
+  bool is_left_out(const ObjectRecord& record) {
+    auto const* experiments = mlflow::get_array(record.doc, "experiment_ids");
+    if (record.kind != Kind::evaluation_dataset || experiments == nullptr) return false;
+    bool const with_one = std::any_of(experiments->begin(), experiments->end(), [&](const json::value& id) {
+      return id.is_string() && source_.gave_experiment(std::string(id.get_string()));
+    });
+    if (source_.context().options.selection.takes_shared(record.kind, record.id, record.name, with_one)) return false;
+    source_.context().report.not_selected(record.kind);
+    return true;
+  }
+
   ServerView view() {
     auto const& active = source_.active_experiments();
     ServerView view{source_.client(), {active.begin(), active.end()}};
@@ -49,9 +69,18 @@ class ObjectPages final : public Pages<ObjectRecord> {
 
   async::Task<> list() {
     listed_ = true;
+    auto const& selection = source_.context().options.selection;
+    if (!selection.takes_kind(kind_.kind())) co_return;
     auto records = co_await kind_.list(view());
     if (!records) co_return;
-    for (auto& record : *records) waiting_.push_back(std::move(record));
+    for (auto& record : *records) {
+      bool const with_parent = record.parent.empty() || source_.gave_experiment(record.parent) || selection.everything();
+      if (with_parent && selection.takes(record.kind, record.id, record.name)) {
+        waiting_.push_back(std::move(record));
+      } else {
+        source_.context().report.not_selected(record.kind);
+      }
+    }
   }
 
   async::Task<> complete_or_say_why(ObjectRecord& record) {

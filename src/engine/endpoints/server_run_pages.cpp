@@ -39,6 +39,7 @@ class RunPages final : public Pages<RunRecord> {
       : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
 
   async::Task<std::optional<std::vector<RunRecord>>> next() override {
+    if (!source_.context().options.selection.takes_kind(Kind::run)) co_return std::nullopt;
     while (waiting_.empty()) {
       if (walker_.done()) co_return std::nullopt;
       co_await read_page();
@@ -63,7 +64,7 @@ class RunPages final : public Pages<RunRecord> {
     std::optional<mlflow::Page<mlflow::Run>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_runs({experiment_id_}, "", mlflow::View::all, page_size_,
+      page = co_await source_.client().search_runs({experiment_id_}, time_filter(), view(), page_size_,
                                                    walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
@@ -75,8 +76,31 @@ class RunPages final : public Pages<RunRecord> {
     }
     std::vector<std::string> ids;
     for (auto const& run : page->items) ids.emplace_back(run.id());
-    for (auto const i : walker_.take(ids, !page->next_token.empty()))
-      waiting_.push_back(std::move(page->items[i]));
+    auto const& selection = source_.context().options.selection;
+    bool const experiment_deleted = source_.is_deleted(experiment_id_);
+    for (auto const i : walker_.take(ids, !page->next_token.empty())) {
+      if (selection.takes_run(page->items[i], experiment_deleted)) {
+        waiting_.push_back(std::move(page->items[i]));
+      } else {
+        source_.context().report.not_selected(Kind::run);
+      }
+    }
+  }
+
+  // What the server itself can leave out.
+  std::string time_filter() const {
+    auto const& selection = source_.context().options.selection;
+    std::string filter;
+    if (selection.since) filter = "attributes.start_time >= " + std::to_string(*selection.since);
+    if (selection.until)
+      filter += (filter.empty() ? "" : " AND ") + std::string("attributes.start_time <= ") + std::to_string(*selection.until);
+    return filter;
+  }
+
+  mlflow::View view() const {
+    auto const stage = source_.context().options.selection.lifecycle;
+    if (stage == Lifecycle::all || source_.is_deleted(experiment_id_)) return mlflow::View::all;
+    return stage == Lifecycle::active ? mlflow::View::active : mlflow::View::deleted;
   }
 
   // Everything that the search does not give.

@@ -57,7 +57,13 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
       std::vector<std::string> ids;
       for (auto const& item : page.items) ids.emplace_back(item.id());
       std::vector<ExperimentRecord> records;
+      auto const& selection = source_.context().options.selection;
       for (auto const i : walker_.take(ids, !page.next_token.empty())) {
+        auto const& experiment = page.items[i];
+        if (!selection.takes_experiment(experiment.id(), experiment.name(), experiment.deleted())) {
+          ++left_out_;
+          continue;
+        }
         auto& record = records.emplace_back();
         record.experiment = std::move(page.items[i]);
         record.fingerprint = fingerprint_of(record.experiment.doc, record);
@@ -65,12 +71,14 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
       }
       if (!records.empty()) co_return records;
     }
+    source_.context().report.set_not_selected(Kind::experiment, left_out_);
     co_return std::nullopt;
   }
 
  private:
   ServerSource& source_;
   PageWalker walker_;
+  std::uint64_t left_out_ = 0;
 };
 
 }  // namespace
@@ -147,11 +155,16 @@ async::Task<SourceInfo> ServerSource::open() {
   info.identity = options_.identity.empty() ? client_.http().base_url() : options_.identity;
   info.description = client_.http().base_url();
   if (!capabilities_.version.empty()) info.description += " (MLflow " + capabilities_.version + ")";
+  auto const& selection = context_.options.selection;
+  if (selection.takes_kind(Kind::logged_model) && !selection.takes_kind(Kind::run)) {
+    info.notes.push_back(
+        "deleted logged models are found through the runs that name them, and runs are not selected");
+  }
   auto const ids = co_await all_experiment_ids();
   // None needs another, and one after the other they would be most of the time of a small job.
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
-    if (capabilities_.traces_v3) tasks.spawn(look_for_traces(ids));
+    if (capabilities_.traces_v3 && selection.takes_kind(Kind::trace)) tasks.spawn(look_for_traces(ids));
     if (options_.census) tasks.spawn(take_census(ids, info));
     co_return;
   };
@@ -183,6 +196,10 @@ bool ServerSource::gave_run(std::string_view id) {
 std::string ServerSource::artifact_location(const std::string& experiment_id) const {
   auto const found = locations_.find(experiment_id);
   return found == locations_.end() ? std::string() : found->second;
+}
+
+bool ServerSource::is_deleted(const std::string& experiment_id) const {
+  return gave_experiment(experiment_id) && !active_.contains(experiment_id);
 }
 
 std::unique_ptr<Pages<ExperimentRecord>> ServerSource::experiments() {

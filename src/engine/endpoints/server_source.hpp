@@ -48,10 +48,14 @@ class ServerSource final : public Source {
     return named_models_[experiment_id];
   }
   std::set<std::string>& listed_models() { return listed_models_; }
+  // Of the listed ones: the selection leaves them out.
+  std::set<std::string>& left_out_models() { return left_out_models_; }
   // Runs that the pages gave: what lies in their folders is moved with them.
   void remember_run(std::string_view id);
   bool gave_run(std::string_view id);
   const std::set<std::string>& active_experiments() const { return active_; }
+  bool gave_experiment(const std::string& id) const { return locations_.contains(id); }
+  bool is_deleted(const std::string& experiment_id) const;
   std::string artifact_location(const std::string& experiment_id) const;
   void remember(const mlflow::Experiment& experiment);
 
@@ -72,7 +76,7 @@ class ServerSource final : public Source {
   async::Semaphore trace_links_turn_;
   std::optional<TraceLinks> trace_links_;
   std::map<std::string, std::set<std::string>> named_models_;
-  std::set<std::string> listed_models_;
+  std::set<std::string> listed_models_, left_out_models_;
   std::vector<std::array<unsigned char, 16>> given_runs_;
   bool given_runs_sorted_ = true;
   std::map<std::string, std::string> locations_;

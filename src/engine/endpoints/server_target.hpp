@@ -104,6 +104,7 @@ class ServerTarget final : public Target {
   async::Task<> put_dataset_inputs(const RunRecord& record, std::string id);
   async::Task<> fill_run(const RunRecord& record, std::string id, mlflow::KeyValues tags,
                          mlflow::KeyValues params);
+  bool failed_now(const std::string& source_id) const;
   bool may_come(const std::string& source_id) const;
   async::Task<> put_links_of_kind(std::string kind);
   async::Task<> put_link(DeferredLink link);
@@ -157,6 +158,8 @@ class ServerTarget final : public Target {
   };
   async::Task<bool> must_wait(const RegisteredModelRecord& record);
   async::Task<MappedVersion> map_version(const ModelVersionRecord& record, Source& source_of_files);
+  async::Task<MappedVersion> map_to_carrier(MappedVersion mapped, const ModelVersionRecord& record,
+                                            Source& source_of_files);
   async::Task<Place> make_carrier(const ModelVersionRecord& record, Source& source);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
   async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);

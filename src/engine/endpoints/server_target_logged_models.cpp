@@ -58,7 +58,7 @@ async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedM
   if (!run.empty()) {
     auto const place = co_await find_place(Kind::run, run);
     // It can never be changed: the model waits for a run that may come with the next job.
-    if (!place && may_come(run)) throw std::runtime_error("its source run " + run + " was not copied");
+    if (!place && failed_now(run)) throw std::runtime_error("its source run " + run + " was not copied");
     if (!place)
       context_.report.loss(Kind::logged_model, source_id, model.name,
                            "its source run " + run + " was not copied; the model keeps the old id");

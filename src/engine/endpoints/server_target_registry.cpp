@@ -101,6 +101,21 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(
   co_return mapped;
 }
 
+// Its run or logged model has no copy: a run of our own takes their place.
+async::Task<ServerTarget::MappedVersion> ServerTarget::map_to_carrier(MappedVersion mapped,
+                                                                      const ModelVersionRecord& record,
+                                                                      Source& source_of_files) {
+  auto& out = mapped.version;
+  auto const carrier = co_await make_carrier(record, source_of_files);
+  out.source = carrier.uri;
+  out.run_id = carrier.id;
+  out.tags.push_back({carrier_tag, std::string(record.version.source())});
+  context_.report.loss(Kind::model_version, version_id(record.version.name(), record.version.number()), "",
+                       "its files belong to no run or logged model that was copied; run " + carrier.id +
+                           " in experiment '" + carriers_experiment + "' carries them");
+  co_return mapped;
+}
+
 // Where the version's files are in the destination: the same place within the copy of its run or logged
 // model.
 async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVersionRecord& record,
@@ -129,11 +144,12 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
   auto const ids = find_ids(source);
   if (!ids.logged_models.empty()) {
     auto const model = co_await find_place(Kind::logged_model, ids.logged_models.front());
-    if (!model) {
+    if (!model && failed_now(ids.logged_models.front())) {
       mapped.failure = "its logged model " + ids.logged_models.front() + " was not copied";
-      mapped.may_come = may_come(ids.logged_models.front());
+      mapped.may_come = true;
       co_return mapped;
     }
+    if (!model) co_return co_await map_to_carrier(std::move(mapped), record, source_of_files);
     auto const [below, moved] = move_uri(source, model->source_uri, model->uri);
     out.source = below ? moved : replace_all(source, {{ids.logged_models.front(), model->id}});
     out.model_id = model->id;
@@ -152,11 +168,12 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
     }
   }
   // Its run may still come with the next job.
-  if (!run && !source_run.empty() && may_come(source_run)) {
+  if (!run && !source_run.empty() && failed_now(source_run)) {
     mapped.failure = "its run " + source_run + " was not copied";
     mapped.may_come = true;
     co_return mapped;
   }
+  if (!run && source.starts_with("runs:/")) co_return co_await map_to_carrier(std::move(mapped), record, source_of_files);
   if (source.starts_with("models:/") || is_bucket(source)) {
     out.source = source;
     if (!run && !source_run.empty()) {
@@ -172,16 +189,8 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
     }
     co_return mapped;
   }
-  if (!record.files.empty() || proxied_path(source)) {
-    auto const carrier = co_await make_carrier(record, source_of_files);
-    out.source = carrier.uri;
-    out.run_id = carrier.id;
-    out.tags.push_back({carrier_tag, source});
-    context_.report.loss(Kind::model_version, id, "",
-                         "its files belong to no run or logged model that was copied; run " + carrier.id +
-                             " in experiment '" + carriers_experiment + "' carries them");
-    co_return mapped;
-  }
+  if (!record.files.empty() || proxied_path(source))
+    co_return co_await map_to_carrier(std::move(mapped), record, source_of_files);
   mapped.failure = source_run.empty()
                        ? "its files (" + source + ") belong to no run or logged model that could be copied"
                        : "its files (" + source + ") lie outside of its run " + source_run +

@@ -271,10 +271,16 @@ async::Task<> ServerTarget::put_outputs(std::string run_id, std::string model_id
 
 // Whether a run or logged model that nobody has seen in the destination may be there after the next job: it
 // failed in this one, or is in a listing that could not be read. Else it is not in the source.
-bool ServerTarget::may_come(const std::string& source_id) const {
+// A run or logged model that has no copy since it failed in this job.
+bool ServerTarget::failed_now(const std::string& source_id) const {
   auto const& report = context_.report;
   auto const kind = source_id.starts_with("m-") ? Kind::logged_model : Kind::run;
   return report.counts(Kind::experiment).failed > 0 || report.may_have_failed(kind, source_id);
+}
+
+// Whether a later job may bring what this one did not: then links to it stay open.
+bool ServerTarget::may_come(const std::string& source_id) const {
+  return failed_now(source_id) || !context_.options.selection.everything();
 }
 
 async::Task<> ServerTarget::put_link(DeferredLink link) {

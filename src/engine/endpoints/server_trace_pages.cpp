@@ -44,7 +44,7 @@ class TracePages final : public Pages<TraceRecord> {
     std::optional<mlflow::Page<mlflow::Trace>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_traces({experiment_id_}, "", page_size_, walker_.token());
+      page = co_await source_.client().search_traces({experiment_id_}, time_filter(), page_size_, walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;
@@ -55,8 +55,25 @@ class TracePages final : public Pages<TraceRecord> {
     }
     std::vector<std::string> ids;
     for (auto const& trace : page->items) ids.emplace_back(trace.id());
-    for (auto const i : walker_.take(ids, !page->next_token.empty()))
-      waiting_.push_back(std::move(page->items[i]));
+    auto const& selection = source_.context().options.selection;
+    bool const experiment_deleted = source_.is_deleted(experiment_id_);
+    for (auto const i : walker_.take(ids, !page->next_token.empty())) {
+      if (selection.takes_trace(page->items[i], experiment_deleted)) {
+        waiting_.push_back(std::move(page->items[i]));
+      } else {
+        source_.context().report.not_selected(Kind::trace);
+      }
+    }
+  }
+
+  // What the server itself can leave out; a window of whole milliseconds, as its own times are.
+  std::string time_filter() const {
+    auto const& selection = source_.context().options.selection;
+    std::string filter;
+    if (selection.since) filter = "attributes.timestamp_ms >= " + std::to_string(*selection.since);
+    if (selection.until)
+      filter += (filter.empty() ? "" : " AND ") + std::string("attributes.timestamp_ms <= ") + std::to_string(*selection.until);
+    return filter;
   }
 
   // Where the server puts the files of an experiment's traces, a folder each.

@@ -1,0 +1,318 @@
+#include "engine/selection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::array members{Kind::run,          Kind::logged_model, Kind::trace, Kind::label_schema,
+                             Kind::scorer,       Kind::issue,        Kind::review_queue,
+                             Kind::evaluation_dataset};
+
+// Kinds that are deleted or not; all others are only there or not.
+constexpr std::array staged{Kind::experiment, Kind::run, Kind::logged_model, Kind::trace};
+
+template <class List>
+bool contains(const List& list, Kind kind) {
+  return std::find(list.begin(), list.end(), kind) != list.end();
+}
+
+Kind owner_kind(Kind kind) {
+  if (kind == Kind::model_version) return Kind::registered_model;
+  if (kind == Kind::prompt_version) return Kind::prompt;
+  return kind;
+}
+
+// The set that begins behind '[': whether `c` is in it, and where it ends; npos when it never does.
+std::pair<bool, std::size_t> in_set(std::string_view glob, std::size_t at, char c) {
+  bool const negated = at < glob.size() && (glob[at] == '!' || glob[at] == '^');
+  if (negated) ++at;
+  bool found = false;
+  for (bool first = true; at < glob.size(); first = false) {
+    if (glob[at] == ']' && !first) return {found != negated, at + 1};
+    if (glob[at] == '\\' && at + 1 < glob.size()) ++at;
+    char const low = glob[at++];
+    char high = low;
+    if (at + 1 < glob.size() && glob[at] == '-' && glob[at + 1] != ']') {
+      high = glob[at + 1];
+      at += 2;
+    }
+    auto const byte = static_cast<unsigned char>(c);
+    if (static_cast<unsigned char>(low) <= byte && byte <= static_cast<unsigned char>(high)) found = true;
+  }
+  return {false, std::string_view::npos};
+}
+
+// One element of the glob at `at` against one character: where the next element begins, or npos.
+std::size_t match_one(std::string_view glob, std::size_t at, char c) {
+  if (glob[at] == '?') return at + 1;
+  if (glob[at] == '[') {
+    auto const [found, end] = in_set(glob, at + 1, c);
+    if (end != std::string_view::npos) return found ? end : std::string_view::npos;
+  }
+  if (glob[at] == '\\' && at + 1 < glob.size()) ++at;
+  return glob[at] == c ? at + 1 : std::string_view::npos;
+}
+
+std::string lower_with_underscores(std::string_view word) {
+  std::string out(word);
+  for (auto& c : out) {
+    if (c == '-' || c == ' ') c = '_';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+// Reads digits and separators from the left of a time; throws on anything else.
+class TimeReader {
+ public:
+  explicit TimeReader(std::string_view text) : text_(text), rest_(text) {}
+
+  int number(std::size_t digits) {
+    int value = 0;
+    if (rest_.size() < digits) fail();
+    auto const [end, error] = std::from_chars(rest_.data(), rest_.data() + digits, value);
+    if (error != std::errc() || end != rest_.data() + digits || value < 0) fail();
+    rest_.remove_prefix(digits);
+    return value;
+  }
+  bool take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  void want(char c) {
+    if (!take(c)) fail();
+  }
+  // Digits behind a decimal point, as ms.
+  int milliseconds() {
+    int value = 0, digits = 0;
+    for (; !rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9'; ++digits) {
+      if (digits < 3) value = value * 10 + (rest_.front() - '0');
+      rest_.remove_prefix(1);
+    }
+    if (digits == 0 || digits > 9) fail();
+    for (; digits < 3; ++digits) value *= 10;
+    return value;
+  }
+  bool at_end() const { return rest_.empty(); }
+  [[noreturn]] void fail() const {
+    throw SelectionError("'" + std::string(text_) +
+                         "' is no time: give 2026-11-24, 2026-11-24T10:00, 2026-11-24T10:00:00Z or milliseconds since 1970");
+  }
+
+ private:
+  std::string_view text_, rest_;
+};
+
+}  // namespace
+
+bool glob_matches(std::string_view glob, std::string_view text) {
+  std::size_t g = 0, t = 0;
+  std::size_t star = std::string_view::npos, star_text = 0;  // where to go back to: one more byte for the last '*'
+  while (t < text.size()) {
+    if (g < glob.size() && glob[g] == '*') {
+      star = g++;
+      star_text = t;
+      continue;
+    }
+    auto const next = g < glob.size() ? match_one(glob, g, text[t]) : std::string_view::npos;
+    if (next != std::string_view::npos) {
+      g = next;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      g = star + 1;
+      t = ++star_text;
+    } else {
+      return false;
+    }
+  }
+  while (g < glob.size() && glob[g] == '*') ++g;
+  return g == glob.size();
+}
+
+std::optional<Kind> selectable_kind(std::string_view word) {
+  auto const wanted = lower_with_underscores(word);
+  if (wanted == "model" || wanted == "models") return Kind::registered_model;
+  for (auto const& names : kind_names) {
+    if (names.kind == Kind::artifact || owner_kind(names.kind) != names.kind) continue;
+    if (wanted == names.name || wanted == lower_with_underscores(names.label)) return names.kind;
+  }
+  return std::nullopt;
+}
+
+bool is_member_of_experiment(Kind kind) {
+  return contains(members, kind);
+}
+
+bool SelectionRule::matches(Kind of, std::string_view id, std::string_view name) const {
+  return of == kind && (glob_matches(glob, name) || (!id.empty() && glob_matches(glob, id)));
+}
+
+SelectionRule parse_selection_rule(std::string_view text) {
+  auto const colon = text.find(':');
+  auto const word = text.substr(0, colon);
+  auto const kind = selectable_kind(word);
+  if (!kind) {
+    std::string known;
+    for (auto const& names : kind_names) {
+      if (selectable_kind(names.name)) known += (known.empty() ? "" : ", ") + std::string(names.name);
+    }
+    throw SelectionError("'" + std::string(text) + "': '" + std::string(word) +
+                         "' is no kind that can be selected; write KIND or KIND:GLOB with one of " + known);
+  }
+  auto const glob = colon == std::string_view::npos ? std::string_view("*") : text.substr(colon + 1);
+  if (glob.empty()) throw SelectionError("'" + std::string(text) + "': nothing stands behind the colon");
+  return {*kind, std::string(glob)};
+}
+
+std::int64_t parse_time(std::string_view text, bool end) {
+  using namespace std::chrono;
+  if (!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+    std::int64_t ms = 0;
+    auto const [rest, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+    if (error == std::errc() && rest == text.data() + text.size() && text.size() > 8) return ms;
+  }
+  TimeReader reader(text);
+  int const y = reader.number(4);
+  reader.want('-');
+  int const m = reader.number(2);
+  reader.want('-');
+  int const d = reader.number(2);
+  year_month_day const date{year(y), month(static_cast<unsigned>(m)), day(static_cast<unsigned>(d))};
+  if (!date.ok()) reader.fail();
+  auto const midnight = duration_cast<milliseconds>(sys_days(date).time_since_epoch()).count();
+  if (reader.at_end()) return end ? midnight + 86'400'000 - 1 : midnight;
+  if (!reader.take('T')) reader.want(' ');
+  int const hours = reader.number(2);
+  reader.want(':');
+  int const minutes = reader.number(2);
+  int seconds = 0, ms = 0;
+  std::int64_t unit = 60'000;
+  if (reader.take(':')) {
+    seconds = reader.number(2);
+    unit = 1000;
+    if (reader.take('.')) {
+      ms = reader.milliseconds();
+      unit = 1;
+    }
+  }
+  if (hours > 23 || minutes > 59 || seconds > 60) reader.fail();
+  std::int64_t offset = 0;
+  if (!reader.take('Z')) {
+    bool const plus = reader.take('+');
+    if (plus || reader.take('-')) {
+      offset = reader.number(2) * 60;
+      reader.take(':');
+      offset += reader.number(2);
+      if (!plus) offset = -offset;
+    }
+  }
+  if (!reader.at_end()) reader.fail();
+  auto const start = midnight + hours * 3'600'000LL + minutes * 60'000LL + seconds * 1000LL + ms - offset * 60'000;
+  return end ? start + unit - 1 : start;
+}
+
+bool Selection::everything() const {
+  return kinds.empty() && include.empty() && exclude.empty() && !since && !until && lifecycle == Lifecycle::all;
+}
+
+bool Selection::takes_kind(Kind kind) const {
+  if (kind == Kind::artifact) return true;
+  kind = owner_kind(kind);
+  if (lifecycle == Lifecycle::deleted && !contains(staged, kind)) return false;
+  if (kind == Kind::experiment) {
+    auto const wanted = [this](Kind one) { return takes_kind(one); };
+    if (!kinds.empty() && !kinds.contains(kind) && std::none_of(members.begin(), members.end(), wanted)) return false;
+    return include.empty() || std::any_of(include.begin(), include.end(), [](const SelectionRule& rule) {
+             return rule.kind == Kind::experiment || is_member_of_experiment(rule.kind);
+           });
+  }
+  if (!kinds.empty() && !kinds.contains(kind)) return false;
+  if (include.empty()) return true;
+  bool experiments = false, some_members = false;
+  for (auto const& rule : include) {
+    if (rule.kind == kind) return true;
+    experiments = experiments || rule.kind == Kind::experiment;
+    some_members = some_members || is_member_of_experiment(rule.kind);
+  }
+  return is_member_of_experiment(kind) && experiments && !some_members;
+}
+
+bool Selection::takes(Kind kind, std::string_view id, std::string_view name) const {
+  if (!takes_kind(kind)) return false;
+  bool ruled = false, included = false;
+  for (auto const& rule : include) {
+    ruled = ruled || rule.kind == kind;
+    included = included || rule.matches(kind, id, name);
+  }
+  if (ruled && !included) return false;
+  return std::none_of(exclude.begin(), exclude.end(),
+                      [&](const SelectionRule& rule) { return rule.matches(kind, id, name); });
+}
+
+bool Selection::takes_experiment(std::string_view id, std::string_view name, bool deleted) const {
+  if (lifecycle == Lifecycle::active && deleted) return false;
+  return takes(Kind::experiment, id, name);
+}
+
+bool Selection::takes_time(std::optional<std::int64_t> ms) const {
+  if (!since && !until) return true;
+  if (!ms) return false;
+  return (!since || *ms >= *since) && (!until || *ms <= *until);
+}
+
+bool Selection::takes_stage(bool deleted) const {
+  return lifecycle == Lifecycle::all || (lifecycle == Lifecycle::deleted) == deleted;
+}
+
+bool Selection::takes_shared(Kind kind, std::string_view id, std::string_view name, bool with_experiment) const {
+  if (!takes(kind, id, name)) return false;
+  auto const names_it = [kind](const SelectionRule& rule) { return rule.kind == kind; };
+  return with_experiment || include.empty() || std::any_of(include.begin(), include.end(), names_it);
+}
+
+bool Selection::takes_run(const mlflow::Run& run, bool experiment_deleted) const {
+  return takes(Kind::run, run.id(), run.name()) && takes_time(run.start_time()) &&
+         takes_stage(run.deleted() || experiment_deleted);
+}
+
+bool Selection::takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted) const {
+  return takes(Kind::logged_model, model.id(), model.name()) &&
+         takes_time(mlflow::get_int(model.info(), "creation_timestamp_ms")) && takes_stage(deleted || experiment_deleted);
+}
+
+bool Selection::takes_trace(const mlflow::Trace& trace, bool experiment_deleted) const {
+  if (!takes(Kind::trace, trace.id(), trace.tag("mlflow.traceName")) || !takes_stage(experiment_deleted)) return false;
+  if (!since && !until) return true;
+  auto const time = mlflow::get_string(trace.doc, "request_time");
+  std::optional<std::int64_t> ms;
+  try {
+    ms = parse_time(time, false);
+  } catch (const SelectionError&) {  // a trace without a time is in no window
+  }
+  return takes_time(ms);
+}
+
+std::string Selection::describe() const {
+  std::string out;
+  auto const add = [&out](std::string_view option, std::string_view value) {
+    out += (out.empty() ? "" : " ") + std::string(option) + " " + std::string(value);
+  };
+  std::string list;
+  for (auto const kind : kinds) list += (list.empty() ? "" : ",") + std::string(kind_name(kind));
+  if (!list.empty()) add("--kinds", list);
+  for (auto const& rule : include) add("--include", std::string(kind_name(rule.kind)) + ":" + rule.glob);
+  for (auto const& rule : exclude) add("--exclude", std::string(kind_name(rule.kind)) + ":" + rule.glob);
+  if (since) add("--since", std::to_string(*since));
+  if (until) add("--until", std::to_string(*until));
+  if (lifecycle == Lifecycle::active) add("--lifecycle", "active");
+  if (lifecycle == Lifecycle::deleted) add("--lifecycle", "deleted");
+  return out;
+}
+
+}  // namespace mlferry::engine

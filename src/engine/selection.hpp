@@ -1,0 +1,77 @@
+#pragma once
+// Which objects of a source a job is about: by kind, name, time and lifecycle stage. Pure decisions; sources ask
+// before they read what is not wanted.
+//
+// Members of an experiment (runs, logged models, traces, scorers, label schemas, review queues, issues) come with it;
+// versions come with their model or prompt. An experiment is taken, too, when only members of it are wanted: they
+// need a place.
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/kinds.hpp"
+#include "protocol/mlflow/objects.hpp"
+
+namespace mlferry::engine {
+
+class SelectionError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// '*' any text, '?' one byte, '[a-z]' one of a set, '\' takes the next as it is; the whole text must match.
+bool glob_matches(std::string_view glob, std::string_view text);
+
+// "run", "runs", "logged-models", "model" (registered model); nullopt for other words, and for versions and
+// artifacts, which are selected with what they belong to.
+std::optional<Kind> selectable_kind(std::string_view word);
+bool is_member_of_experiment(Kind kind);
+
+// "KIND" or "KIND:GLOB"; the glob is tried on name and id.
+struct SelectionRule {
+  Kind kind;
+  std::string glob;  // "*" when none was given
+  bool matches(Kind of, std::string_view id, std::string_view name) const;
+};
+// Throws SelectionError that says what is wrong with the text.
+SelectionRule parse_selection_rule(std::string_view text);
+
+// ms since 1970 of "2026-11-24", "2026-11-24T10:00", "2026-11-24 10:00:00.5", with "Z" or "+02:00" behind (UTC without),
+// or of a number of ms. `end`: a day without time means its last ms. Throws SelectionError.
+std::int64_t parse_time(std::string_view text, bool end);
+
+enum class Lifecycle { all, active, deleted };
+
+struct Selection {
+  std::set<Kind> kinds;  // empty: all
+  std::vector<SelectionRule> include;  // empty: all; else only what one names, and members of experiments it names
+  std::vector<SelectionRule> exclude;  // wins over include
+  // Of runs (start), traces (request) and logged models (creation); both inclusive.
+  std::optional<std::int64_t> since, until;
+  Lifecycle lifecycle = Lifecycle::all;
+
+  // Nothing is left out.
+  bool everything() const;
+  // Whether any object of the kind can be wanted; of versions: whether their model can.
+  bool takes_kind(Kind kind) const;
+  bool takes_experiment(std::string_view id, std::string_view name, bool deleted) const;
+  // Members of an experiment that is taken, and objects that belong to none.
+  bool takes(Kind kind, std::string_view id, std::string_view name) const;
+  bool takes_time(std::optional<std::int64_t> ms) const;
+  bool takes_run(const mlflow::Run& run, bool experiment_deleted) const;
+  bool takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted) const;
+  bool takes_trace(const mlflow::Trace& trace, bool experiment_deleted) const;
+  bool takes_stage(bool deleted) const;
+  // Whether an object that names several experiments comes with one of them (`with_experiment`), or for itself.
+  bool takes_shared(Kind kind, std::string_view id, std::string_view name, bool with_experiment) const;
+
+  // For people: "--include experiment:a --since 2026-01-01"; "" when everything is taken.
+  std::string describe() const;
+};
+
+}  // namespace mlferry::engine
