@@ -49,9 +49,21 @@ void add_snapshot_option(CLI::App& app, ArchiveOptions& options) {
       ->capture_default_str();
 }
 
-ServerEnd::ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server)
+namespace {
+
+http::ClientOptions options_in(http::ClientOptions options, const std::string& workspace) {
+  if (workspace.empty()) return options;
+  options.headers.push_back({workspace_header, workspace});
+  return options;
+}
+
+}  // namespace
+
+ServerEnd::ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server,
+                     const std::string& workspace)
     : http(runtime.executor(),
-           client_options(options, side, only_server, runtime.options(), process_environment()),
+           options_in(client_options(options, side, only_server, runtime.options(), process_environment()),
+                      workspace),
            &runtime.new_limiter()),
       client(http),
       local_artifacts(options.local_artifacts || is_this_machine(http.base_url())),

@@ -26,7 +26,9 @@ void add_snapshot_option(CLI::App& app, ArchiveOptions& options);
 
 // A connection to one server; outlives the source or target made of it.
 struct ServerEnd {
-  ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server);
+  // `workspace`: that its requests name; "": none.
+  ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, bool only_server,
+            const std::string& workspace = {});
   http::Client http;
   mlflow::Client client;
   bool local_artifacts;

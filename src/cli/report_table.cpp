@@ -22,7 +22,8 @@ std::string one_line(std::string text) {
 std::string finding_line(const engine::Finding& finding) {
   std::string subject = fmt::format("{} {}", engine::kind_name(finding.kind), finding.id);
   if (!finding.name.empty() && finding.name != finding.id) subject += fmt::format(" ({})", finding.name);
-  return one_line(fmt::format("  {}: {}", subject, finding.text));
+  auto const place = finding.workspace.empty() ? std::string() : "[" + finding.workspace + "] ";
+  return one_line(fmt::format("  {}{}: {}", place, subject, finding.text));
 }
 
 void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title,
@@ -40,7 +41,10 @@ void add_follow_ups(std::string& out, const engine::Report& report, std::size_t 
   auto const& items = report.follow_ups();
   if (items.empty()) return;
   out += "\nLeft for you to do in the destination:\n";
-  for (std::size_t i = 0; i < std::min(most, items.size()); ++i) out += one_line("  " + items[i].action);
+  for (std::size_t i = 0; i < std::min(most, items.size()); ++i) {
+    auto const place = items[i].workspace.empty() ? std::string() : "[" + items[i].workspace + "] ";
+    out += one_line("  " + place + items[i].action);
+  }
   if (items.size() > most)
     out += fmt::format("  … and {} more (--report FILE has them all)\n", items.size() - most);
 }
@@ -70,7 +74,7 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
                                 "skipped");
   for (auto const one : engine::all_kinds) {
     auto const& c = report.counts(one);
-    if (c.found == 0 && engine::is_object_kind(one)) continue;  // most servers have none of most of these
+    if (c.found == 0 && (engine::is_object_kind(one) || one == engine::Kind::workspace)) continue;  // most servers have none of most of these
     if (transfer) {
       out += fmt::format("{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", engine::kind_label(one), c.found,
                          c.copied, c.created, c.skipped, c.failed,

@@ -55,12 +55,13 @@ std::shared_ptr<spdlog::logger> make_logger(const GlobalOptions& options) {
 
 void print_finding(const engine::Finding& finding) {
   static constexpr const char* names[] = {"failed", "skipped", "difference", "loss"};
-  boost::json::object const line{{"type", "finding"},
+  boost::json::object line{{"type", "finding"},
                                  {"severity", names[static_cast<int>(finding.severity)]},
                                  {"kind", engine::kind_name(finding.kind)},
                                  {"id", finding.id},
                                  {"name", finding.name},
                                  {"text", finding.text}};
+  if (!finding.workspace.empty()) line["workspace"] = finding.workspace;
   std::fputs((boost::json::serialize(line) + "\n").c_str(), stdout);
 }
 

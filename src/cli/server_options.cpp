@@ -114,14 +114,16 @@ http::ClientOptions client_options(const ServerOptions& server, Side side, bool 
       first_of(environment, {"http_proxy"});  // upper case is not trusted: CGI sets it from a request header
   out.proxy.https_proxy = first_of(environment, {"https_proxy", "HTTPS_PROXY"});
   out.proxy.no_proxy = first_of(environment, {"no_proxy", "NO_PROXY"});
-  auto const workspace =
-      first_of(environment, {source ? "MLFERRY_SRC_WORKSPACE" : "MLFERRY_DST_WORKSPACE", "MLFLOW_WORKSPACE"});
-  if (!workspace.empty()) out.headers.push_back({"X-MLFLOW-WORKSPACE", workspace});
   out.retry.attempts = global.retries;
   out.idle_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(global.timeout_seconds * 1000));
   out.connect_timeout = std::min(out.connect_timeout, out.idle_timeout);
   out.user_agent = "mlferry/" MLFERRY_VERSION;
   return out;
+}
+
+std::string workspace_from_environment(Side side, const Environment& environment) {
+  return first_of(environment, {side == Side::source ? "MLFERRY_SRC_WORKSPACE" : "MLFERRY_DST_WORKSPACE",
+                                "MLFLOW_WORKSPACE"});
 }
 
 bool is_this_machine(const std::string& url) {

@@ -43,6 +43,11 @@ class UsageError : public std::runtime_error {
 http::ClientOptions client_options(const ServerOptions& server, Side side, bool only_server,
                                    const GlobalOptions& global, const Environment& environment);
 
+// How a request names its workspace (mlflow-rest 2.9).
+inline constexpr const char* workspace_header = "X-MLFLOW-WORKSPACE";
+// MLFERRY_SRC_WORKSPACE or MLFERRY_DST_WORKSPACE, else MLFLOW_WORKSPACE; "" when none is set.
+std::string workspace_from_environment(Side side, const Environment& environment);
+
 // Whether the URL's host is this machine, so that local artifact folders mean the same here and there.
 bool is_this_machine(const std::string& url);
 

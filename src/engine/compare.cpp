@@ -11,6 +11,7 @@
 #include "engine/id_text.hpp"
 #include "engine/objects/object_kind.hpp"
 #include "engine/record_differences.hpp"
+#include "engine/workspaces.hpp"
 #include "protocol/digest/sha256.hpp"
 
 namespace mlferry::engine {
@@ -66,9 +67,9 @@ class Comparison {
     auto const info = co_await original_.open();
     auto const copy_info = co_await copy_.open();
     identity_ = info.identity;
-    context_.report.source = info.description;
-    context_.report.target = copy_info.description;
-    context_.report.not_copied = info.not_copied;
+    context_.report.opened(info.description, info.not_copied, {});
+    if (context_.report.target.empty()) context_.report.target = copy_info.description;
+    compare_workspaces(info.workspace, copy_info.workspace);
     context_.report.selection = context_.options.selection.describe();
     auto const pairs = co_await pair_experiments();
     for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
@@ -94,6 +95,19 @@ class Comparison {
   struct ExperimentIds {
     std::string id, name;
   };
+
+  void compare_workspaces(const json::object& original, const json::object& copy) {
+    std::string const name(mlflow::get_string(original, "name"));
+    if (name.empty()) return;
+    context_.report.found(Kind::workspace);
+    if (copy.empty()) return missing(Kind::workspace, name, name);
+    Differences found;
+    auto const change = plan_workspace(original, copy, true, false);
+    for (auto const& [field, value] : change.body) {
+      if (field != "workspace_name") found.fields.push_back(std::string(field) + " differs");
+    }
+    judge(Kind::workspace, name, name, std::move(found));
+  }
 
   async::Task<std::vector<std::pair<ExperimentIds, std::optional<ExperimentIds>>>> pair_experiments() {
     std::map<std::string, ExperimentRecord> copies;

@@ -9,6 +9,12 @@ namespace {
 constexpr std::string_view not_settable = "no call sets it";
 
 constexpr std::array rows{
+    Coverage{Kind::workspace,
+             {},
+             "list, then each one's objects",
+             "name, description, proxied artifact root, archival of traces",
+             "artifact roots in buckets",
+             "nothing could be written there yet: `follow_up` in the report"},
     Coverage{Kind::experiment,
              {},
              "search, deleted ones too",
@@ -81,12 +87,6 @@ constexpr std::array rows{
              "every byte",
              "names that the server cannot serve; files in buckets without a proxy",
              "the server refuses them; buckets not yet"},
-    Coverage{{},
-             "workspaces",
-             "one a job (`MLFLOW_WORKSPACE`), the others are counted",
-             "nothing",
-             "the others",
-             "not yet"},
     Coverage{
         {}, "users, roles, grants", "counted", "nothing", "all", "not yet; passwords are never readable"},
     Coverage{{}, "jobs, prompt optimizations", "nothing", "nothing", "all", "writing one would run it"},

@@ -7,6 +7,7 @@
 namespace mlferry::engine {
 
 enum class Kind {
+  workspace,
   experiment,
   run,
   logged_model,
@@ -36,6 +37,7 @@ struct KindNames {
   std::string_view label;  // in tables and sentences
 };
 inline constexpr std::array kind_names{
+    KindNames{Kind::workspace, "workspace", "workspaces"},
     KindNames{Kind::experiment, "experiment", "experiments"},
     KindNames{Kind::run, "run", "runs"},
     KindNames{Kind::logged_model, "logged_model", "logged models"},

@@ -28,6 +28,7 @@ std::string_view severity_name(Severity severity) {
 }  // namespace
 
 void Report::add(Finding finding) {
+  if (finding.workspace.empty()) finding.workspace = workspace_;
   if (on_finding) on_finding(finding);
   if (findings_.size() < max_findings) {
     findings_.push_back(std::move(finding));
@@ -90,6 +91,19 @@ void Report::take_verification(const Report& comparison) {
   left_out_ += comparison.findings_left_out();
 }
 
+void Report::opened(const std::string& description, const std::map<std::string, std::int64_t>& uncopied,
+                    const std::vector<std::string>& sentences) {
+  if (source.empty()) source = description;
+  for (auto const& [label, n] : uncopied) {
+    auto& sum = not_copied[label];
+    sum = sum < 0 || n < 0 ? -1 : sum + n;
+  }
+  for (auto const& sentence : sentences) {
+    auto const text = workspace_.empty() ? sentence : "[" + workspace_ + "] " + sentence;
+    if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(text);
+  }
+}
+
 std::uint64_t Report::total_failed() const {
   std::uint64_t n = 0;
   for (auto const& counts : counts_) n += counts.failed;
@@ -123,16 +137,20 @@ json::object Report::to_json() const {
   }
   json::array findings;
   for (auto const& finding : findings_) {
-    findings.push_back(json::object{{"severity", severity_name(finding.severity)},
-                                    {"kind", kind_name(finding.kind)},
-                                    {"id", finding.id},
-                                    {"name", finding.name},
-                                    {"text", finding.text}});
+    json::object item{{"severity", severity_name(finding.severity)},
+                      {"kind", kind_name(finding.kind)},
+                      {"id", finding.id},
+                      {"name", finding.name},
+                      {"text", finding.text}};
+    if (!finding.workspace.empty()) item["workspace"] = finding.workspace;
+    findings.push_back(std::move(item));
   }
   json::array follow_ups;
   for (auto const& item : follow_ups_) {
-    follow_ups.push_back(json::object{
-        {"kind", kind_name(item.kind)}, {"id", item.id}, {"name", item.name}, {"action", item.action}});
+    json::object one{
+        {"kind", kind_name(item.kind)}, {"id", item.id}, {"name", item.name}, {"action", item.action}};
+    if (!item.workspace.empty()) one["workspace"] = item.workspace;
+    follow_ups.push_back(std::move(one));
   }
   json::object uncopied;
   for (auto const& [kind, n] : not_copied) uncopied[kind] = n;

@@ -41,6 +41,7 @@ struct Finding {
   std::string id;    // in the source
   std::string name;  // for people; may be empty
   std::string text;
+  std::string workspace = {};  // of the source; "" on servers without them
 };
 
 // What no API can move, and what an administrator has to do about it in the target.
@@ -49,12 +50,19 @@ struct FollowUp {
   std::string id;  // in the source
   std::string name;
   std::string action;
+  std::string workspace = {};
 };
 
 class Report {
  public:
   // Called for every finding as it comes, for logs and --json; may be empty.
   std::function<void(const Finding&)> on_finding;
+
+  // What is told from here on is about this workspace.
+  void enter_workspace(std::string name) {
+    workspace_ = std::move(name);
+    failed_after_.clear();  // names are unique within one only
+  }
 
   void found(Kind kind, std::uint64_t n = 1) { at(kind).found += n; }
   void copied(Kind kind, bool created) {
@@ -76,7 +84,7 @@ class Report {
   void failed_after(Kind kind, std::string id, std::string name, std::string cause);
   void loss(Kind kind, std::string id, std::string name, std::string what);
   void follow_up(Kind kind, std::string id, std::string name, std::string action) {
-    follow_ups_.push_back({kind, std::move(id), std::move(name), std::move(action)});
+    follow_ups_.push_back({kind, std::move(id), std::move(name), std::move(action), workspace_});
   }
   void verified(Kind kind) { ++at(kind).verified; }
   void different(Kind kind, std::string id, std::string name, std::vector<std::string> differences);
@@ -87,6 +95,10 @@ class Report {
 
   const Counts& counts(Kind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
   std::uint64_t unchanged_count(Kind kind) const { return unchanged_[static_cast<std::size_t>(kind)]; }
+  // A source was opened: the first one names the job, unless the owner has done so; the rest adds up.
+  void opened(const std::string& description, const std::map<std::string, std::int64_t>& uncopied,
+              const std::vector<std::string>& sentences);
+
   std::uint64_t total_failed() const;
   std::uint64_t total_different() const;
   std::uint64_t total_created() const;
@@ -129,6 +141,7 @@ class Report {
   std::set<std::pair<Kind, std::string>> failed_after_;
   std::vector<Finding> findings_;
   std::vector<FollowUp> follow_ups_;
+  std::string workspace_;
   std::uint64_t left_out_ = 0;
   std::uint64_t bytes_ = 0;
   bool was_verified_ = false;

@@ -139,7 +139,7 @@ std::optional<Kind> selectable_kind(std::string_view word) {
   auto const wanted = lower_with_underscores(word);
   if (wanted == "model" || wanted == "models") return Kind::registered_model;
   for (auto const& names : kind_names) {
-    if (names.kind == Kind::artifact || owner_kind(names.kind) != names.kind) continue;
+    if (names.kind == Kind::artifact || names.kind == Kind::workspace || owner_kind(names.kind) != names.kind) continue;
     if (wanted == names.name || wanted == lower_with_underscores(names.label)) return names.kind;
   }
   return std::nullopt;
@@ -222,7 +222,7 @@ bool Selection::everything() const {
 }
 
 bool Selection::takes_kind(Kind kind) const {
-  if (kind == Kind::artifact) return true;
+  if (kind == Kind::artifact || kind == Kind::workspace) return true;
   kind = owner_kind(kind);
   if (lifecycle == Lifecycle::deleted && !contains(staged, kind)) return false;
   if (kind == Kind::experiment) {

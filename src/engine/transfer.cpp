@@ -33,9 +33,7 @@ class Transfer {
 
   async::Task<> run() {
     auto info = co_await source_.open();
-    context_.report.source = info.description;
-    context_.report.not_copied = info.not_copied;
-    context_.report.notes = info.notes;
+    context_.report.opened(info.description, info.not_copied, info.notes);
     context_.report.selection = context_.options.selection.describe();
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
@@ -47,7 +45,7 @@ class Transfer {
     co_await put_all_traces();
     for (auto const* kind : object_kinds()) co_await put_all_objects(kind->kind());
     co_await target_.finish(context_.report);
-    context_.report.target = target_.describe();
+    if (context_.report.target.empty()) context_.report.target = target_.describe();
   }
 
  private:

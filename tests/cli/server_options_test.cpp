@@ -34,11 +34,6 @@ std::string authorization(std::string uri, Side side, bool only_server, Variable
   return options_for(std::move(uri), side, only_server, std::move(variables)).authorization;
 }
 
-std::string const_header(const http::ClientOptions& options, std::string_view name) {
-  auto const* value = http::find_header(options.headers, name);
-  return value == nullptr ? std::string() : *value;
-}
-
 }  // namespace
 
 TEST_SUITE("cli") {
@@ -129,7 +124,6 @@ TEST_SUITE("cli") {
     auto const all = options_for("https://h", Side::destination, true,
                                  {{"MLFLOW_TRACKING_SERVER_CERT_PATH", "/ca.pem"},
                                   {"MLFLOW_TRACKING_CLIENT_CERT_PATH", "/client.pem"},
-                                  {"MLFLOW_WORKSPACE", "w"},
                                   {"http_proxy", "http://p1"},
                                   {"HTTPS_PROXY", "http://p2"},
                                   {"NO_PROXY", "internal"}});
@@ -139,7 +133,6 @@ TEST_SUITE("cli") {
     CHECK(all.proxy.http_proxy == "http://p1");
     CHECK(all.proxy.https_proxy == "http://p2");
     CHECK(all.proxy.no_proxy == "internal");
-    CHECK(const_header(all, "X-MLFLOW-WORKSPACE") == "w");
 
     auto const lower = options_for("https://h", Side::source, true,
                                    {{"HTTP_PROXY", "http://from-a-header"},
@@ -152,9 +145,12 @@ TEST_SUITE("cli") {
     CHECK(lower.proxy.no_proxy == "l");
     CHECK(lower.headers.empty());
 
-    auto const side = options_for("https://h", Side::source, false,
-                                  {{"MLFLOW_WORKSPACE", "w"}, {"MLFERRY_SRC_WORKSPACE", "s"}});
-    CHECK(const_header(side, "X-MLFLOW-WORKSPACE") == "s");
+    auto const of = [](Variables variables, Side side) {
+      return cli::workspace_from_environment(side, environment(std::move(variables)));
+    };
+    CHECK(of({{"MLFLOW_WORKSPACE", "w"}, {"MLFERRY_SRC_WORKSPACE", "s"}}, Side::source) == "s");
+    CHECK(of({{"MLFLOW_WORKSPACE", "w"}, {"MLFERRY_SRC_WORKSPACE", "s"}}, Side::destination) == "w");
+    CHECK(of({}, Side::source).empty());
   }
 
   TEST_CASE("server options: insecure TLS only when it is asked for in so many words") {

@@ -38,6 +38,7 @@ class Comparison:
         self.counts, self.compared = {}, {}
         self.ids = {}  # source run and logged model ids -> destination ids
         self.experiment_ids = {}
+        self.locations = []
 
     def report(self, what, text):
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -60,6 +61,8 @@ class Comparison:
     def mapped(self, text):
         """`text` of the source with the destination's ids in it."""
         text = ID.sub(lambda m: self.ids.get(m[0], m[0]), text)
+        for one, two in self.locations:  # of workspaces, which stand before the experiment's id
+            text = text.replace(one + "/", two + "/")
         return PROXIED_EXPERIMENT.sub(lambda m: m[1] + self.experiment_ids.get(m[2], m[2]), text)
 
     def run(self):
@@ -89,6 +92,9 @@ class Comparison:
         for name in sorted(set(a) & set(b)):
             one, two = a[name], b[name]
             self.experiment_ids[one["experiment_id"]] = two["experiment_id"]
+            places = [e["artifact_location"].rstrip("/") for e in (one, two)]
+            if places[0].startswith("mlflow-artifacts:") and any("/workspaces/" in place for place in places):
+                self.locations.append(places)
             where = f"experiment {name[:60]!r}"
             self.equal("experiment lifecycle", where, one["lifecycle_stage"], two["lifecycle_stage"])
             self.equal("experiment tag", where, plain_tags(one.get("tags")), plain_tags(two.get("tags")))

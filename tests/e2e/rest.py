@@ -30,7 +30,7 @@ class RestError(Exception):
 class Rest:
     """A server's REST interface. Safe to share between threads."""
 
-    def __init__(self, url, user=None, password=None):
+    def __init__(self, url, user=None, password=None, workspace=None):
         self.url = url.rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         self._host, self._port, self._prefix = parts.hostname, parts.port or 80, parts.path
@@ -39,6 +39,8 @@ class Rest:
         if user is not None:
             token = base64.b64encode(f"{user}:{password}".encode()).decode()
             self._headers["Authorization"] = f"Basic {token}"
+        if workspace is not None:
+            self._headers["X-MLFLOW-WORKSPACE"] = workspace
 
     def raw(self, method, path, body=None, headers=None):
         """(status, body bytes). A connection that the server closed while idle is opened again once."""

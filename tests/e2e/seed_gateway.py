@@ -18,9 +18,9 @@ def judge(name, model):
                                              "instructions": "Is {{ outputs }} polite?", "model": model}})
 
 
-def seed(url):
+def seed(url, workspace=None):
     """Returns the ids by name, for tests that change something."""
-    rest = Rest(url)
+    rest = Rest(url, workspace=workspace)
     made = {}
     for name in ("gateway calls", "judges"):
         made[name] = rest.post("experiments/create", name=name)["experiment_id"]

@@ -41,6 +41,7 @@ class Sizes:
 class Hostile:
     def __init__(self, rest, seed=1, sizes=None, local_root=None):
         self.rest, self.sizes, self.random = rest, sizes or Sizes(), random.Random(seed)
+        self.has_default = True
         self.seed, self.local_root = seed, local_root
         self.experiments, self.runs, self.models = [], [], []
         self.deleted_last = []  # (call, arguments) to make at the end, in order
@@ -168,8 +169,9 @@ class Hostile:
         self.experiment("slash/a\nb\"c'd%e#f?g+h,i 🚀 " + "n" * 400)
         self.experiment(" leading and trailing ")
         self.experiment("empty experiment", tags=[{"key": "mlflow.note.content", "value": "# a\n\nnote " + "n" * 15000}])
-        self.rest.post("experiments/set-experiment-tag", experiment_id="0", key="default.tag", value="on the Default experiment")
-        self.run("0", "in Default", user="someone")
+        if self.has_default:  # new workspaces have none
+            self.rest.post("experiments/set-experiment-tag", experiment_id="0", key="default.tag", value="on the Default experiment")
+            self.run("0", "in Default", user="someone")
 
         def one(i):
             # Threads share nothing random: each run has a generator of its own.
@@ -464,8 +466,10 @@ class Hostile:
         self.trace_info(gone, "tr-" + trace, tags={"mlflow.trace.spansLocation": "TRACKING_STORE"})
 
 
-def seed(url, number_=1, sizes=None, local_root=None):
-    return Hostile(Rest(url), number_, sizes, local_root).build()
+def seed(url, number_=1, sizes=None, local_root=None, workspace=None):
+    hostile = Hostile(Rest(url, workspace=workspace), number_, sizes, local_root)
+    hostile.has_default = workspace in (None, "default")
+    return hostile.build()
 
 
 def add_unservable_files(server_artifacts, rest, run):

@@ -86,8 +86,9 @@ async::Task<ExitCode> check_body(Runtime& runtime, archive::Archive& archive, co
 
 // What of its source a snapshot holds, unless that is all.
 std::string selected(const archive::SnapshotInfo& snapshot) {
-  auto const selection = mlflow::get_string(snapshot.summary, "selection");
-  return selection.empty() ? std::string() : "  (" + std::string(selection) + ")";
+  std::string const workspace(mlflow::get_string(snapshot.summary, "workspace"));
+  std::string const selection(mlflow::get_string(snapshot.summary, "selection"));
+  return (workspace.empty() ? "" : "  workspace " + workspace) + (selection.empty() ? "" : "  (" + selection + ")");
 }
 
 async::Task<ExitCode> snapshots_body(Runtime& runtime, archive::Archive& archive) {

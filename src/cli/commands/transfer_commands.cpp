@@ -1,10 +1,14 @@
 #include <CLI/CLI.hpp>
 
 #include <memory>
+#include <random>
+
+#include <fmt/format.h>
 
 #include "cli/commands/commands.hpp"
 #include "cli/endpoints.hpp"
 #include "cli/selection_options.hpp"
+#include "cli/workspace_options.hpp"
 #include "engine/compare.hpp"
 #include "engine/transfer.hpp"
 
@@ -19,20 +23,28 @@ struct Job {
   ArchiveOptions archive;
   engine::CompareOptions compare;
   SelectionOptions selection;
+  WorkspaceOptions workspaces;
   bool verify_after = false;
 };
 
+namespace json = boost::json;
+
+// Names what belongs together in an archive.
+std::string new_job_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
 // --verify: reads both ends anew and adds what it finds to the job's report.
-async::Task<> verify_after(Runtime& runtime, std::unique_ptr<engine::Source> original, mlflow::Client& client,
-                           bool local_artifacts) {
+async::Task<> verify_after(Runtime& runtime, engine::Source& original, ServerEnd& end, const json::object& workspace) {
   auto& context = runtime.context();
   engine::Report comparison;
   engine::Context const reading{context.executor, context.pool,    context.memory, context.transfers,
                                 comparison,       context.options, context.log};
   auto reading_copy = reading;
   reading_copy.options.selection = {};
-  engine::ServerSource copy(reading_copy, client, {"", local_artifacts, false});
-  co_await engine::compare(reading, *original, copy, {});
+  engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, workspace});
+  co_await engine::compare(reading, original, copy, {});
   runtime.report().take_verification(comparison);
 }
 
@@ -42,86 +54,161 @@ ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
   return print(runtime);
 }
 
-ExitCode export_all(const Job& job) {
-  Runtime runtime(job.global, selection_of(job.selection));
+// Names a job of several workspaces as a whole; each one's own lines say which it is.
+void name_job(Runtime& runtime, const std::vector<WorkspaceLeg>& legs, const std::string& from, const std::string& to) {
+  if (legs.size() < 2) return;
+  runtime.report().source = fmt::format("{} ({} workspaces)", from, legs.size());
+  runtime.report().target = to;
+}
+
+// The document that the destination has for the workspace of this leg; empty when it has none.
+async::Task<json::object> workspace_there(mlflow::Client& server, std::string name) {
+  if (name.empty()) co_return json::object();
+  auto found = co_await engine::get_workspace(server, name);
+  co_return found ? std::move(*found) : json::object();
+}
+
+// A dry run cannot look into a workspace that is still to be made.
+async::Task<bool> is_only_planned(Runtime& runtime, mlflow::Client& server, const WorkspaceLeg& leg) {
+  if (!runtime.options().dry_run || leg.destination.empty()) co_return false;
+  auto const there = co_await engine::get_workspace(server, leg.destination);
+  if (there) co_return false;
+  runtime.report().found(engine::Kind::workspace);
+  runtime.report().copied(engine::Kind::workspace, true);
+  runtime.report().notes.push_back("workspace '" + leg.destination +
+                                   "' is not in the destination: a real run would make it and copy all of '" +
+                                   leg.source.name + "' into it, which is not counted here");
+  co_return true;
+}
+
+async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
   ServerEnd server(runtime, job.source, Side::source, true);
   auto archive = open_archive(runtime, job.archive);
-  engine::ServerSource source(runtime.context(), server.client, {server.name, server.local_artifacts, true});
-  engine::ArchiveTarget target(runtime.context(), *archive, job.archive.place);
-  auto body = [&]() -> async::Task<ExitCode> {
+  auto const legs = co_await legs_from_server(runtime, server.client, job.workspaces);
+  engine::SnapshotOfJob part{new_job_id(), {}};
+  for (auto const& leg : legs) part.workspaces.push_back(leg.source.name);
+  name_job(runtime, legs, server.http.base_url(), "archive " + job.archive.place);
+  for (auto const& leg : legs) {
+    runtime.report().enter_workspace(leg.source.name);
+    ServerEnd end(runtime, job.source, Side::source, true, leg.source.name);
+    engine::ServerSource source(runtime.context(), end.client,
+                                {end.name, end.local_artifacts, true, leg.source.doc});
+    engine::ArchiveTarget target(runtime.context(), *archive, job.archive.place, part);
     co_await engine::transfer(runtime.context(), source, target);
-    co_return ExitCode::ok;
-  };
-  return finish(runtime, runtime.run(body), finish_transfer);
+  }
+  co_return ExitCode::ok;
 }
 
-ExitCode import_all(const Job& job) {
-  Runtime runtime(job.global, selection_of(job.selection));
+async::Task<ExitCode> import_body(Runtime& runtime, const Job& job) {
   ServerEnd server(runtime, job.destination, Side::destination, true);
   auto archive = open_archive(runtime, job.archive);
-  engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, job.archive.snapshot);
-  engine::ServerTarget target(runtime.context(), server.client, state_folder(job.global),
-                              server.local_artifacts);
-  auto body = [&]() -> async::Task<ExitCode> {
+  auto const parts = co_await parts_of_snapshot(*archive, job.archive.snapshot, runtime.report());
+  auto const legs = co_await legs_to_server(runtime, parts.workspaces, server.client, job.workspaces, false);
+  name_job(runtime, legs, "archive " + job.archive.place, server.http.base_url());
+  for (auto const& leg : legs) {
+    auto const snapshot = parts.snapshot_of(leg.source.name);
+    runtime.report().enter_workspace(leg.source.name);
+    if (co_await is_only_planned(runtime, server.client, leg)) continue;
+    ServerEnd end(runtime, job.destination, Side::destination, true, leg.destination);
+    engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, snapshot);
+    engine::ServerTarget target(runtime.context(), end.client, state_folder(job.global), end.local_artifacts,
+                                {leg.destination, &server.client});
     co_await engine::transfer(runtime.context(), source, target);
-    if (job.verify_after && !job.global.dry_run) {
-      auto original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
-                                                              job.archive.snapshot);
-      co_await verify_after(runtime, std::move(original), server.client, server.local_artifacts);
-    }
-    co_return ExitCode::ok;
-  };
-  return finish(runtime, runtime.run(body), finish_transfer);
+    if (!job.verify_after || job.global.dry_run) continue;
+    engine::ArchiveSource original(runtime.context(), *archive, job.archive.place, snapshot);
+    auto const workspace = co_await workspace_there(server.client, leg.destination);
+    co_await verify_after(runtime, original, end, workspace);
+  }
+  co_return ExitCode::ok;
 }
 
-ExitCode copy_all(const Job& job) {
-  Runtime runtime(job.global, selection_of(job.selection));
+async::Task<ExitCode> copy_body(Runtime& runtime, const Job& job) {
   ServerEnd from(runtime, job.source, Side::source, false);
   ServerEnd to(runtime, job.destination, Side::destination, false);
-  if (from.http.base_url() == to.http.base_url())
-    throw UsageError("source and destination are the same server: " + to.http.base_url());
-  engine::ServerSource source(runtime.context(), from.client, {from.name, from.local_artifacts, true});
-  engine::ServerTarget target(runtime.context(), to.client, state_folder(job.global), to.local_artifacts);
-  auto body = [&]() -> async::Task<ExitCode> {
+  auto workspaces = co_await engine::list_workspaces(from.client);
+  auto const legs = co_await legs_to_server(runtime, std::move(workspaces), to.client, job.workspaces, true);
+  bool const same = from.http.base_url() == to.http.base_url();
+  for (auto const& leg : legs) {
+    if (same && (leg.destination == leg.source.name || leg.destination.empty()))
+      throw UsageError("source and destination are the same server: " + to.http.base_url());
+  }
+  name_job(runtime, legs, from.http.base_url(), to.http.base_url());
+  for (auto const& leg : legs) {
+    runtime.report().enter_workspace(leg.source.name);
+    if (co_await is_only_planned(runtime, to.client, leg)) continue;
+    ServerEnd end_from(runtime, job.source, Side::source, false, leg.source.name);
+    ServerEnd end_to(runtime, job.destination, Side::destination, false, leg.destination);
+    engine::ServerSource source(runtime.context(), end_from.client,
+                                {end_from.name, end_from.local_artifacts, true, leg.source.doc});
+    engine::ServerTarget target(runtime.context(), end_to.client, state_folder(job.global),
+                                end_to.local_artifacts, {leg.destination, &to.client});
     co_await engine::transfer(runtime.context(), source, target);
-    if (job.verify_after && !job.global.dry_run) {
-      auto original = std::make_unique<engine::ServerSource>(
-          runtime.context(), from.client, engine::ServerSourceOptions{from.name, from.local_artifacts, false});
-      co_await verify_after(runtime, std::move(original), to.client, to.local_artifacts);
-    }
-    co_return ExitCode::ok;
-  };
-  return finish(runtime, runtime.run(body), finish_transfer);
+    if (!job.verify_after || job.global.dry_run) continue;
+    engine::ServerSource original(runtime.context(), end_from.client,
+                                  {end_from.name, end_from.local_artifacts, false, leg.source.doc});
+    auto const workspace = co_await workspace_there(to.client, leg.destination);
+    co_await verify_after(runtime, original, end_to, workspace);
+  }
+  co_return ExitCode::ok;
 }
 
-ExitCode verify(const Job& job) {
+async::Task<ExitCode> verify_body(Runtime& runtime, const Job& job) {
   bool const from_archive = !job.archive.place.empty();
-  if (from_archive && !job.source.uri.empty())
-    throw UsageError("give --archive or --src-mlflow-uri, not both");
-  Runtime runtime(job.global, selection_of(job.selection));
   ServerEnd to(runtime, job.destination, Side::destination, from_archive);
+  std::unique_ptr<ServerEnd> from;
+  std::unique_ptr<archive::Archive> archive;
+  SnapshotParts parts;
+  std::vector<engine::Workspace> workspaces;
+  if (from_archive) {
+    archive = open_archive(runtime, job.archive);
+    parts = co_await parts_of_snapshot(*archive, job.archive.snapshot, runtime.report());
+    workspaces = parts.workspaces;
+  } else {
+    from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false);
+    workspaces = co_await engine::list_workspaces(from->client);
+  }
+  auto const legs =
+      co_await legs_to_server(runtime, std::move(workspaces), to.client, job.workspaces, !from_archive);
+  name_job(runtime, legs, from_archive ? "archive " + job.archive.place : from->http.base_url(), to.http.base_url());
   // The copy is read whole: its ids and some of its times are others.
   auto reading_copy = runtime.context();
   reading_copy.options.selection = {};
-  engine::ServerSource copy(reading_copy, to.client, {"", to.local_artifacts, false});
-  std::unique_ptr<ServerEnd> from;
-  std::unique_ptr<archive::Archive> archive;
-  std::unique_ptr<engine::Source> original;
-  if (from_archive) {
-    archive = open_archive(runtime, job.archive);
-    original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
-                                                       job.archive.snapshot);
-  } else {
-    from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false);
-    original = std::make_unique<engine::ServerSource>(
-        runtime.context(), from->client,
-        engine::ServerSourceOptions{from->name, from->local_artifacts, true});
-  }
-  auto body = [&]() -> async::Task<ExitCode> {
+  for (auto const& leg : legs) {
+    runtime.report().enter_workspace(leg.source.name);
+    auto const there = co_await workspace_there(to.client, leg.destination);
+    if (there.empty() && !leg.destination.empty()) {
+      runtime.report().found(engine::Kind::workspace);
+      runtime.report().different(engine::Kind::workspace, leg.source.name, "",
+                                 {"is missing in the copy, with all that is in it"});
+      continue;
+    }
+    ServerEnd end(runtime, job.destination, Side::destination, from_archive, leg.destination);
+    engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, there});
+    std::unique_ptr<ServerEnd> end_from;
+    std::unique_ptr<engine::Source> original;
+    if (from_archive) {
+      original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
+                                                         parts.snapshot_of(leg.source.name));
+    } else {
+      end_from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false, leg.source.name);
+      original = std::make_unique<engine::ServerSource>(
+          runtime.context(), end_from->client,
+          engine::ServerSourceOptions{end_from->name, end_from->local_artifacts, true, leg.source.doc});
+    }
     co_await engine::compare(runtime.context(), *original, copy, job.compare);
-    co_return ExitCode::ok;
-  };
-  return finish(runtime, runtime.run(body), finish_verification);
+  }
+  co_return ExitCode::ok;
+}
+
+ExitCode run_job(const Job& job, async::Task<ExitCode> (*body)(Runtime&, const Job&), ExitCode (*print)(Runtime&)) {
+  Runtime runtime(job.global, selection_of(job.selection));
+  return finish(runtime, runtime.run([&] { return body(runtime, job); }), print);
+}
+
+ExitCode verify(const Job& job) {
+  if (!job.archive.place.empty() && !job.source.uri.empty())
+    throw UsageError("give --archive or --src-mlflow-uri, not both");
+  return run_job(job, verify_body, finish_verification);
 }
 
 void add_verify_flag(CLI::App& command, Job& job) {
@@ -143,8 +230,9 @@ void add_export_all(CLI::App& app, Run& run) {
       ->check(CLI::Range(0, 19))
       ->capture_default_str();
   add_selection_options(*command, job->selection);
+  add_workspace_options(*command, job->workspaces, false);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return export_all(*job); }; });
+  command->callback([job, &run] { run = [job] { return run_job(*job, export_body, finish_transfer); }; });
 }
 
 void add_import_all(CLI::App& app, Run& run) {
@@ -155,8 +243,9 @@ void add_import_all(CLI::App& app, Run& run) {
   add_snapshot_option(*command, job->archive);
   add_verify_flag(*command, *job);
   add_selection_options(*command, job->selection);
+  add_workspace_options(*command, job->workspaces, true);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return import_all(*job); }; });
+  command->callback([job, &run] { run = [job] { return run_job(*job, import_body, finish_transfer); }; });
 }
 
 void add_copy_all(CLI::App& app, Run& run) {
@@ -166,8 +255,9 @@ void add_copy_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->destination, Side::destination, false);
   add_verify_flag(*command, *job);
   add_selection_options(*command, job->selection);
+  add_workspace_options(*command, job->workspaces, true);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return copy_all(*job); }; });
+  command->callback([job, &run] { run = [job] { return run_job(*job, copy_body, finish_transfer); }; });
 }
 
 void add_verify(CLI::App& app, Run& run) {
@@ -181,6 +271,7 @@ void add_verify(CLI::App& app, Run& run) {
   command->add_flag("!--no-data", job->compare.data,
                     "Compare names and sizes of artifacts, not their content");
   add_selection_options(*command, job->selection);
+  add_workspace_options(*command, job->workspaces, true);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return verify(*job); }; });
 }

@@ -211,6 +211,16 @@ async::Task<SourceInfo> ArchiveSource::open() {
     for (auto const& [kind, n] : *uncopied)
       info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
   }
+  auto const workspace = mlflow::get_string(snapshot_->info().summary, "workspace");
+  if (!workspace.empty()) {
+    auto const object = co_await snapshot_->get(std::string(kind_name(Kind::workspace)), std::string(workspace));
+    auto const* doc = object ? mlflow::get_object(object->record, "workspace") : nullptr;
+    if (doc == nullptr) {
+      throw archive::Corrupt("snapshot " + snapshot_->info().id + ": the record of its workspace '" +
+                             std::string(workspace) + "' is missing; `mlferry check` looks for more damage");
+    }
+    info.workspace = *doc;
+  }
   auto const part = mlflow::get_string(snapshot_->info().summary, "selection");
   if (!part.empty()) info.notes.push_back("the snapshot holds a part of its server: " + std::string(part));
   co_return info;

@@ -3,6 +3,7 @@
 #include "async/task_group.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
+#include "protocol/digest/sha256.hpp"
 
 namespace mlferry::engine {
 
@@ -24,8 +25,9 @@ archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view paren
 
 }  // namespace
 
-ArchiveTarget::ArchiveTarget(const Context& context, archive::Archive& archive, std::string place)
-    : context_(context), archive_(archive), place_(std::move(place)) {}
+ArchiveTarget::ArchiveTarget(const Context& context, archive::Archive& archive, std::string place,
+                             SnapshotOfJob part)
+    : context_(context), archive_(archive), place_(std::move(place)), part_(std::move(part)) {}
 
 std::string ArchiveTarget::describe() const {
   if (snapshot_.id.empty()) return "archive " + place_;
@@ -47,9 +49,13 @@ async::Task<> ArchiveTarget::begin(const SourceInfo& source) {
     }
     if (!base.empty()) base_ = co_await archive_.open_snapshot(base);
   }
-  if (context_.options.dry_run) co_return;
+  if (context_.options.dry_run) {
+    co_await put_workspace();
+    co_return;
+  }
   if (!there) co_await archive_.create();
   writer_ = co_await archive_.begin_snapshot(source.identity, base_);
+  co_await put_workspace();
 }
 
 async::Task<bool> ArchiveTarget::unchanged(Kind kind, std::string, std::string id, std::string fingerprint) {
@@ -247,6 +253,20 @@ async::Task<Outcome> ArchiveTarget::put_object(ObjectRecord record) {
   co_return co_await put_row(std::move(row), to_archive(record));
 }
 
+async::Task<> ArchiveTarget::put_workspace() {
+  std::string const name(mlflow::get_string(source_.workspace, "name"));
+  if (name.empty()) co_return;
+  context_.report.found(Kind::workspace);
+  auto const row = row_of(Kind::workspace, name, "", name, false,
+                          digest::sha256_hex(mlflow::to_canonical_json(source_.workspace)));
+  auto const outcome = co_await put_row(row, json::object{{"workspace", source_.workspace}});
+  if (outcome == Outcome::unchanged) {
+    context_.report.unchanged(Kind::workspace);
+  } else {
+    context_.report.copied(Kind::workspace, outcome == Outcome::created);
+  }
+}
+
 async::Task<> ArchiveTarget::finish(Report& report) {
   if (!writer_) co_return;
   json::object summary;
@@ -262,6 +282,11 @@ async::Task<> ArchiveTarget::finish(Report& report) {
   summary["not_copied"] = std::move(uncopied);
   auto const selection = context_.options.selection.describe();
   if (!selection.empty()) summary["selection"] = selection;
+  if (auto const workspace = mlflow::get_string(source_.workspace, "name"); !workspace.empty()) {
+    summary["workspace"] = workspace;
+    summary["workspaces"] = json::array(part_.workspaces.begin(), part_.workspaces.end());
+    summary["job"] = part_.job;
+  }
   snapshot_ = co_await writer_->commit(std::move(summary));
 }
 

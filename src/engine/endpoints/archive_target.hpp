@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/context.hpp"
 #include "engine/endpoints/target.hpp"
@@ -11,9 +12,15 @@
 
 namespace mlferry::engine {
 
+// A snapshot holds one workspace; a job that moves several makes as many, which name each other.
+struct SnapshotOfJob {
+  std::string job;  // id
+  std::vector<std::string> workspaces;  // of all its snapshots
+};
+
 class ArchiveTarget final : public Target {
  public:
-  ArchiveTarget(const Context& context, archive::Archive& archive, std::string place);
+  ArchiveTarget(const Context& context, archive::Archive& archive, std::string place, SnapshotOfJob part = {});
 
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
@@ -34,6 +41,7 @@ class ArchiveTarget final : public Target {
   const archive::SnapshotInfo& snapshot() const { return snapshot_; }
 
  private:
+  async::Task<> put_workspace();
   async::Task<Outcome> put_row(archive::ObjectRow row, json::object record);
   async::Task<Outcome> keep(Kind kind, std::string id, std::string name, const RecordBase& record);
   async::Task<bool> put_files(FileOwner owner, const RecordBase& record, std::string name, Source& source);
@@ -44,6 +52,7 @@ class ArchiveTarget final : public Target {
   const Context& context_;
   archive::Archive& archive_;
   std::string place_;
+  SnapshotOfJob part_;
   std::shared_ptr<archive::SnapshotReader> base_;
   std::unique_ptr<archive::SnapshotWriter> writer_;
   SourceInfo source_;

@@ -100,7 +100,7 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
                                    const mlflow::Capabilities& capabilities,
                                    std::vector<std::string> experiment_ids) {
   std::deque<Count> listed;  // a deque: tasks hold references
-  Count old_traces{"traces", {}, {}}, workspaces{"other workspaces", {}, {}};
+  Count old_traces{"traces", {}, {}};
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& listing : listings) {
       auto& count = listed.emplace_back(Count{listing.label, {}, {}});
@@ -108,10 +108,6 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
           fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
     }
     if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
-    if (capabilities.workspaces) {
-      tasks.spawn(
-          fill(workspaces, count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces")));
-    }
     co_return;
   };
   co_await async::with_task_group(context.executor, body);
@@ -127,12 +123,6 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
   };
   for (auto const& count : listed) add(count);
   add(old_traces);
-  if (workspaces.n && *workspaces.n > 1) {
-    census.notes.push_back("the server has " + std::to_string(*workspaces.n) +
-                           " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");
-  }
-  if (workspaces.n) --*workspaces.n;  // the one that is moved
-  add(workspaces);
   co_return census;
 }
 

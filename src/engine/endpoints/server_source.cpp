@@ -12,6 +12,7 @@
 #include "engine/endpoints/version_lister.hpp"
 #include "engine/failure.hpp"
 #include "engine/local_artifacts.hpp"
+#include "engine/workspaces.hpp"
 
 namespace mlferry::engine {
 
@@ -155,6 +156,8 @@ async::Task<SourceInfo> ServerSource::open() {
   info.identity = options_.identity.empty() ? client_.http().base_url() : options_.identity;
   info.description = client_.http().base_url();
   if (!capabilities_.version.empty()) info.description += " (MLflow " + capabilities_.version + ")";
+  info.workspace = options_.workspace;
+  info.identity = identity_in(info.identity, std::string(mlflow::get_string(options_.workspace, "name")));
   auto const& selection = context_.options.selection;
   if (selection.takes_kind(Kind::logged_model) && !selection.takes_kind(Kind::run)) {
     info.notes.push_back(

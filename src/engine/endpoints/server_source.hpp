@@ -18,6 +18,7 @@ struct ServerSourceOptions {
   std::string identity;          // "" : the base URL
   bool local_artifacts = false;  // artifact folders that the server names may be read on this machine
   bool census = true;            // count what is not copied
+  json::object workspace = {};   // the document of the client's workspace
 };
 
 class ServerSource final : public Source {

@@ -6,6 +6,7 @@
 #include "async/task_group.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
+#include "engine/workspaces.hpp"
 #include "protocol/digest/sha256.hpp"
 
 namespace mlferry::engine {
@@ -21,11 +22,12 @@ std::string place_data(std::string_view source_uri, std::string_view uri) {
 }  // namespace
 
 ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
-                           bool local_artifacts)
+                           bool local_artifacts, TargetWorkspace workspace)
     : context_(context),
       client_(client),
       state_folder_(std::move(state_folder)),
-      local_artifacts_(local_artifacts) {}
+      local_artifacts_(local_artifacts),
+      workspace_(std::move(workspace)) {}
 
 std::string ServerTarget::describe() const {
   auto text = client_.http().base_url();
@@ -34,9 +36,15 @@ std::string ServerTarget::describe() const {
 }
 
 async::Task<> ServerTarget::begin(const SourceInfo& source) {
-  capabilities_ = co_await client_.probe();
   source_server_ = source.identity;
-  auto const job = source.identity + " -> " + client_.http().base_url();
+  auto const job = source.identity + " -> " + identity_in(client_.http().base_url(), workspace_.name);
+  ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
+  if (!workspace_.name.empty()) {
+    auto wanted = source.workspace;
+    wanted["name"] = workspace_.name;
+    co_await put_workspace(std::move(wanted));
+  }
+  capabilities_ = co_await client_.probe();
   if (!context_.options.marker_tags) {
     context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +
                                     " protects this destination from second copies");
@@ -44,7 +52,30 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
   co_await look_for_traces();
   carriers_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
   objects_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
-  ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
+}
+
+async::Task<> ServerTarget::put_workspace(json::object wanted) {
+  LedgerKey const key{Kind::workspace, workspace_.name, ""};
+  context_.report.found(Kind::workspace);
+  auto const existing = co_await get_workspace(*workspace_.server, workspace_.name);
+  auto const entry = co_await ledger_->find(key);
+  auto change = plan_workspace(wanted, existing, entry.has_value(), local_artifacts_);
+  for (auto& loss : change.losses) context_.report.loss(Kind::workspace, workspace_.name, "", std::move(loss));
+  if (!change.follow_up.empty())
+    context_.report.follow_up(Kind::workspace, workspace_.name, workspace_.name, change.follow_up);
+  if (change.body.empty()) {
+    context_.report.unchanged(Kind::workspace);
+    co_return;
+  }
+  if (!context_.options.dry_run) {
+    if (existing) {
+      co_await update_workspace(*workspace_.server, workspace_.name, std::move(change.body));
+    } else {
+      co_await create_workspace(*workspace_.server, std::move(change.body));
+      co_await ledger_->put(key, {workspace_.name, true, "", true, false, ""});
+    }
+  }
+  context_.report.copied(Kind::workspace, !existing);
 }
 
 ServerTarget::Container& ServerTarget::container_of(std::string_view source_experiment_id) {

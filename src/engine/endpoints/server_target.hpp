@@ -25,13 +25,19 @@ struct Place {
   std::string uri;
 };
 
+// The destination's workspace; none where its server has none.
+struct TargetWorkspace {
+  std::string name;
+  mlflow::Client* server = nullptr;  // without a workspace: makes it when it is missing
+};
+
 class ServerTarget final : public Target {
  public:
   // `state_folder`: where the ledgers of all jobs are; this job's gets a folder of its own in it, named by
   // source and destination. `local_artifacts`: artifact folders that the server names may be written on this
   // machine.
   ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
-               bool local_artifacts);
+               bool local_artifacts, TargetWorkspace workspace = {});
 
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
@@ -62,6 +68,7 @@ class ServerTarget final : public Target {
   };
 
   // server_target.cpp
+  async::Task<> put_workspace(json::object wanted);
   Container& container_of(std::string_view source_experiment_id);
   async::Task<> adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing, bool& changed);
   async::Task<> see_copies(Container& container);
@@ -177,6 +184,7 @@ class ServerTarget final : public Target {
   std::string state_folder_;
   std::unique_ptr<Ledger> ledger_;  // from begin() on
   bool local_artifacts_;
+  TargetWorkspace workspace_;
   mlflow::Capabilities capabilities_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;

@@ -23,6 +23,7 @@ struct SourceInfo {
   // Kinds it holds that are not moved yet, and how many.
   std::map<std::string, std::int64_t> not_copied;
   std::vector<std::string> notes;
+  json::object workspace;  // the document of the one that is read; empty where there are none
 };
 
 // Pages of records; nothing at the end. A page is never empty. Not to be called again before the last call
