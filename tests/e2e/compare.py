@@ -20,6 +20,7 @@ MARKER = "mlferry.source.id"
 OWN_TAGS = "mlferry."
 ID = re.compile(r"(?<![0-9a-f])(?:m-)?[0-9a-f]{32}(?![0-9a-f])")
 PROXIED_EXPERIMENT = re.compile(r"(mlflow-artifacts:/+)(\d+)(?=/)")
+PLAIN_LOCATION = re.compile(r"mlflow-artifacts:/+\d+")
 # Tags that hold ids of other objects. All other tags and all params arrive unchanged.
 MAPPED_TAGS = {"mlflow.parentRunId", "mlflow.log-model.history"}
 
@@ -38,7 +39,7 @@ class Comparison:
         self.counts, self.compared = {}, {}
         self.ids = {}  # source run and logged model ids -> destination ids
         self.experiment_ids = {}
-        self.locations = []
+        self.locations = {}
 
     def report(self, what, text):
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -61,8 +62,9 @@ class Comparison:
     def mapped(self, text):
         """`text` of the source with the destination's ids in it."""
         text = ID.sub(lambda m: self.ids.get(m[0], m[0]), text)
-        for one, two in self.locations:  # of workspaces, which stand before the experiment's id
-            text = text.replace(one + "/", two + "/")
+        if self.locations:  # of workspaces, which stand before the experiment's id
+            known = "|".join(map(re.escape, self.locations))
+            return re.sub(f"({known})(?=/)", lambda m: self.locations[m[0]], text)
         return PROXIED_EXPERIMENT.sub(lambda m: m[1] + self.experiment_ids.get(m[2], m[2]), text)
 
     def run(self):
@@ -93,8 +95,8 @@ class Comparison:
             one, two = a[name], b[name]
             self.experiment_ids[one["experiment_id"]] = two["experiment_id"]
             places = [e["artifact_location"].rstrip("/") for e in (one, two)]
-            if places[0].startswith("mlflow-artifacts:") and any("/workspaces/" in place for place in places):
-                self.locations.append(places)
+            if not all(PLAIN_LOCATION.fullmatch(place) for place in places) and places[0].startswith("mlflow-artifacts:"):
+                self.locations[places[0]] = places[1]
             where = f"experiment {name[:60]!r}"
             self.equal("experiment lifecycle", where, one["lifecycle_stage"], two["lifecycle_stage"])
             self.equal("experiment tag", where, plain_tags(one.get("tags")), plain_tags(two.get("tags")))

@@ -13,7 +13,7 @@ from rest import API3, Rest
 from servers import Server
 from snapshot import Snapshot
 
-NAMES = ["default", "team-a", "team-b"]
+NAMES = ["default", "team-a", "team-b", "team-c"]
 SMALL = seed_hostile.Sizes(runs=8, params=20, history=50, big_file=20_000, models=2, versions=4, traces=4)
 
 
@@ -50,10 +50,10 @@ def servers(place):
         url = found["from"].url
         rest = Rest(url)
         rest.post(API3 + "workspaces", name="team-a", description="The first team é")
-        rest.post(API3 + "workspaces", name="team-b", description="", default_artifact_root="mlflow-artifacts:/elsewhere/b")
+        rest.post(API3 + "workspaces", name="team-b", description="")
+        rest.post(API3 + "workspaces", name="team-c", default_artifact_root="mlflow-artifacts:/elsewhere/c")
         for value, name in enumerate(NAMES, 1):
             seed_shared(url, name, value)
-        seed_hostile.seed(url, 11, SMALL, workspace="team-a")
         seed_hostile.seed(url, 12, SMALL, workspace="team-b")
         seed_gateway.seed(url, workspace="team-a")
         found["snapshots"] = {name: Snapshot(url, workspace=name) for name in NAMES}
@@ -74,7 +74,7 @@ def test_each_workspace_arrives_apart(servers, tmp_path):
     source, target = servers["from"], servers["to"].reset()
     archive, state = tmp_path / "archive", tmp_path / "state"
     made = must(ferry.export(source, archive, report=tmp_path / "export.json"))
-    assert made.report["kinds"]["workspace"]["found"] == 3
+    assert made.report["kinds"]["workspace"]["found"] == 4
     listed = must(ferry.ferry("snapshots", "--archive", archive)).out
     assert all(f"workspace {name}" in listed for name in NAMES), listed
 
@@ -84,7 +84,7 @@ def test_each_workspace_arrives_apart(servers, tmp_path):
 
     report = must(ferry.import_(archive, target, "--state-dir", state, report=tmp_path / "import.json")).report
     assert report["kinds"]["workspace"] | {"verified": 0} == report["kinds"]["workspace"]
-    assert (report["kinds"]["workspace"]["created"], report["kinds"]["workspace"]["unchanged"]) == (2, 1)
+    assert (report["kinds"]["workspace"]["created"], report["kinds"]["workspace"]["unchanged"]) == (3, 1)
     there, here = workspaces(target.url), workspaces(source.url)
     assert there == here
     check_equal(servers, target)
@@ -93,17 +93,17 @@ def test_each_workspace_arrives_apart(servers, tmp_path):
     assert sum(kind["copied"] for kind in again["kinds"].values()) == 0, again["kinds"]
     verified = must(ferry.ferry("verify", "--archive", archive, "--dst-mlflow-uri", target.url, "--no-progress",
                                 report=tmp_path / "verify.json")).report
-    assert verified["kinds"]["workspace"]["verified"] == 3
+    assert verified["kinds"]["workspace"]["verified"] == 4
     assert verified["kinds"]["experiment"]["verified"] == report["kinds"]["experiment"]["found"]
 
 
 def test_one_workspace_into_another_name(servers, tmp_path):
     source, target = servers["from"], servers["to"].reset()
-    report = must(ferry.copy(source, target, "--workspaces", "team-a", "--dst-workspace", "renamed", "--verify", "--state-dir",
+    report = must(ferry.copy(source, target, "--workspaces", "team-[b]", "--dst-workspace", "renamed", "--verify", "--state-dir",
                              tmp_path / "state", report=tmp_path / "copy.json")).report
-    assert report["not_selected"] == {"workspace": 2}
+    assert report["not_selected"] == {"workspace": 3}
     assert set(workspaces(target.url)) == {"default", "renamed"}
-    check_equal(servers, target, ["team-a"], renamed="renamed")
+    check_equal(servers, target, ["team-b"], renamed="renamed")
     assert report["kinds"]["run"]["verified"] == report["kinds"]["run"]["found"] > 0
 
 
@@ -111,7 +111,7 @@ def test_mlflow_workspace_chooses_the_source(servers, tmp_path):
     report = must(ferry.export(servers["from"], tmp_path / "archive", report=tmp_path / "export.json",
                                env={"MLFLOW_WORKSPACE": "team-b"})).report
     assert report["kinds"]["workspace"]["found"] == 1
-    assert report["not_selected"] == {"workspace": 2}
+    assert report["not_selected"] == {"workspace": 3}
     target = servers["to"].reset()
     must(ferry.import_(tmp_path / "archive", target, "--state-dir", tmp_path / "state"))
     check_equal(servers, target, ["team-b"])
@@ -121,9 +121,10 @@ def test_a_server_without_workspaces_takes_one(servers, empty, tmp_path):
     refused = ferry.copy(servers["from"], empty, "--state-dir", tmp_path / "state")
     assert refused.code == 2
     assert "--workspaces" in refused.error_line() and "team-a" in refused.error_line()
-    must(ferry.copy(servers["from"], empty, "--workspaces", "team-a", "--state-dir", tmp_path / "state"))
-    counts, summary = compare(servers["snapshots"]["team-a"], Snapshot(empty.url))
-    assert counts == 0, summary
+    must(ferry.copy(servers["from"], empty, "--workspaces", "team-b", "--state-dir", tmp_path / "state"))
+    Rest(empty.url).post("experiments/delete", experiment_id="0")  # "Default", which the workspace has not
+    counts, summary = compare(servers["snapshots"]["team-b"], Snapshot(empty.url))
+    assert summary["by_kind"] == {"extra experiment": 1}, summary
     # And from there into a workspace.
     target = servers["to"].reset()
     must(ferry.copy(empty, target, "--dst-workspace", "back", "--state-dir", tmp_path / "state"))
@@ -133,7 +134,7 @@ def test_a_server_without_workspaces_takes_one(servers, empty, tmp_path):
 
 @pytest.mark.parametrize("arguments, code, words", [
     (["--workspaces", "nobody"], 2, ["--workspaces matches none", "team-a"]),
-    (["--dst-workspace", "x"], 2, ["cannot take the source's 3 workspaces"]),
+    (["--dst-workspace", "x"], 2, ["cannot take the source's 4 workspaces"]),
     (["--workspaces", "team-a", "--dst-workspace", "Bad Name"], 1, ["Bad Name"]),
 ])
 def test_wrong_choices_say_what_helps(servers, tmp_path, arguments, code, words):
