@@ -69,13 +69,23 @@ class Comparison {
     context_.report.source = info.description;
     context_.report.target = copy_info.description;
     context_.report.not_copied = info.not_copied;
+    context_.report.hidden = info.hidden;
+    context_.report.hidden.insert(context_.report.hidden.end(), copy_info.hidden.begin(),
+                                  copy_info.hidden.end());
+    copy_shows_users_ = copy_info.shows_users;
     auto const pairs = co_await pair_experiments();
     for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
     // After the runs: a server's deleted logged models are found through the runs that name them.
     for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
     co_await compare_registered_models();
     for (auto const& [original, copy] : pairs) co_await compare_traces(original, copy);
-    for (auto const* kind : object_kinds()) co_await compare_objects(*kind);
+    for (auto const* kind : object_kinds()) {
+      auto const failure = co_await attempt(compare_objects(*kind));
+      if (failure) {
+        context_.report.found(kind->kind());
+        context_.report.failed(kind->kind(), "?", "", "they cannot be compared: " + *failure);
+      }
+    }
     judge_pending();
     for (auto const& [kind, n] : extra_) {
       context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " +
@@ -429,6 +439,11 @@ class Comparison {
     while (auto page = co_await pages->next()) {
       context_.report.found(kind.kind(), page->size());
       for (auto const& record : *page) {
+        if (kind.of_logins() && !copy_shows_users_) {
+          context_.report.skipped(kind.kind(), record.id, record.name,
+                                  "cannot be compared: the copy's server has no users, or hides them");
+          continue;
+        }
         auto const mapped = co_await kind.map(record, ids);
         auto const content = kind.comparable(mapped.doc);
         auto found = best_copy(kind, copies, object_key(kind, mapped.doc, record.id), content);
@@ -439,7 +454,7 @@ class Comparison {
           continue;
         }
         Differences differences;
-        differences.fields = differing_fields(content, kind.comparable(found->second.doc));
+        differences.fields = kind.differences(mapped.doc, found->second.doc);
         for (auto const* one : {&record, static_cast<const ObjectRecord*>(&found->second)}) {
           if (!one->read_error.empty()) differences.fields.push_back("cannot be read: " + one->read_error);
         }
@@ -541,6 +556,7 @@ class Comparison {
   CompareOptions options_;
   async::Semaphore slots_;
   std::string identity_;
+  bool copy_shows_users_ = true;
   KnowsNothing nothing_;
   Pairs run_pairs_, model_pairs_;
   std::map<std::string, std::string> experiment_pairs_;  // ids, of those that have a copy

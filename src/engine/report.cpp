@@ -88,6 +88,9 @@ void Report::take_verification(const Report& comparison) {
     if (finding.severity == Severity::difference) add(finding);
   }
   left_out_ += comparison.findings_left_out();
+  for (auto const& text : comparison.hidden) {
+    if (std::find(hidden.begin(), hidden.end(), text) == hidden.end()) hidden.push_back(text);
+  }
 }
 
 std::uint64_t Report::total_failed() const {
@@ -138,6 +141,8 @@ json::object Report::to_json() const {
   for (auto const& [kind, n] : not_copied) uncopied[kind] = n;
   json::array sentences;
   for (auto const& note : notes) sentences.emplace_back(note);
+  json::array unseen;
+  for (auto const& text : hidden) unseen.emplace_back(text);
   return json::object{{"schema", 1},
                       {"source", source},
                       {"target", target},
@@ -147,6 +152,7 @@ json::object Report::to_json() const {
                       {"kinds", std::move(kinds)},
                       {"not_copied", std::move(uncopied)},
                       {"notes", std::move(sentences)},
+                      {"hidden", std::move(unseen)},
                       {"findings", std::move(findings)},
                       {"findings_left_out", left_out_},
                       {"follow_up", std::move(follow_ups)}};

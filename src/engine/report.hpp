@@ -101,6 +101,8 @@ class Report {
   std::map<std::string, std::int64_t> not_copied;
   // Plain sentences about the whole job ("run as an administrator: …").
   std::vector<std::string> notes;
+  // What a server did not show to the login, a sentence each: the job may have missed objects.
+  std::vector<std::string> hidden;
   std::string source;
   std::string target;
   double seconds = 0;

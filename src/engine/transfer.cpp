@@ -36,6 +36,7 @@ class Transfer {
     context_.report.source = info.description;
     context_.report.not_copied = info.not_copied;
     context_.report.notes = info.notes;
+    context_.report.hidden = info.hidden;
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
     co_await put_experiments();
@@ -52,6 +53,7 @@ class Transfer {
  private:
   // Counts one outcome, or the failure that was thrown instead.
   void count(Kind kind, Outcome outcome) {
+    if (outcome == Outcome::skipped) return;
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(kind);
     } else {

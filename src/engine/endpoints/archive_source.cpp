@@ -172,6 +172,12 @@ async::Task<SourceInfo> ArchiveSource::open() {
     for (auto const& [kind, n] : *uncopied)
       info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
   }
+  if (auto const* hidden = mlflow::get_array(snapshot_->info().summary, "hidden")) {
+    for (auto const& item : *hidden) {
+      if (auto const* text = item.if_string())
+        info.notes.push_back("the archive may lack objects. When it was made: " + std::string(*text));
+    }
+  }
   co_return info;
 }
 

@@ -257,6 +257,11 @@ async::Task<> ArchiveTarget::finish(Report& report) {
   json::object uncopied;
   for (auto const& [kind, n] : source_.not_copied) uncopied[kind] = n;
   summary["not_copied"] = std::move(uncopied);
+  if (!source_.hidden.empty()) {
+    json::array hidden;
+    for (auto const& text : source_.hidden) hidden.emplace_back(text);
+    summary["hidden"] = std::move(hidden);
+  }
   snapshot_ = co_await writer_->commit(std::move(summary));
 }
 

@@ -44,11 +44,14 @@ class ObjectPages final : public Pages<ObjectRecord> {
     view.note = [&notes = source_.context().report.notes](std::string text) {
       if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
     };
+    view.workspace = workspace_of(source_.client(), source_.capabilities());
     return view;
   }
 
   async::Task<> list() {
     listed_ = true;
+    // What the list would hold for another login would pass as the whole of it; open() has told.
+    if (kind_.of_logins() && !(source_.access().logins && source_.access().admin)) co_return;
     auto records = co_await kind_.list(view());
     if (!records) co_return;
     for (auto& record : *records) waiting_.push_back(std::move(record));

@@ -35,6 +35,7 @@ std::string ServerTarget::describe() const {
 
 async::Task<> ServerTarget::begin(const SourceInfo& source) {
   capabilities_ = co_await client_.probe();
+  access_ = co_await find_access(client_);
   source_server_ = source.identity;
   auto const job = source.identity + " -> " + client_.http().base_url();
   if (!context_.options.marker_tags) {
@@ -371,6 +372,11 @@ async::Task<> ServerTarget::finish(Report& report) {
   co_await delete_all(DeleteKind::logged_model, report);
   co_await delete_all(DeleteKind::run, report);
   co_await delete_all(DeleteKind::experiment, report);
+  if (access_.logins && report.total_created() > 0) {
+    report.notes.push_back("MLflow grants MANAGE on every new object to whoever makes it, so " +
+                           named_login(access_) +
+                           " of the destination has that on what this job made: it is left so");
+  }
   co_await ledger_->flush();
 }
 
