@@ -26,8 +26,8 @@ std::string hidden_from(const Access& access, const std::string& url);
 // "the login 'bob'"
 std::string named_login(const Access& access);
 
-// The workspace that the client's requests name, or the one that they get without; nothing where the server has
-// none.
+// The workspace that the client's requests name, or the one that they get without; nothing where the server
+// has none.
 std::optional<std::string> workspace_of(const mlflow::Client& client,
                                         const mlflow::Capabilities& capabilities);
 

@@ -74,11 +74,14 @@ class Comparison {
                                   copy_info.hidden.end());
     copy_shows_users_ = copy_info.shows_users;
     auto const pairs = co_await pair_experiments();
-    for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::run, original, compare_runs(original, copy));
     // After the runs: a server's deleted logged models are found through the runs that name them.
-    for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::logged_model, original, compare_logged_models(original, copy));
     co_await compare_registered_models();
-    for (auto const& [original, copy] : pairs) co_await compare_traces(original, copy);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::trace, original, compare_traces(original, copy));
     for (auto const* kind : object_kinds()) {
       auto const failure = co_await attempt(compare_objects(*kind));
       if (failure) {
@@ -103,6 +106,14 @@ class Comparison {
   struct ExperimentIds {
     std::string id, name;
   };
+
+  // A list that a login may not read, on either side, is no end of the comparison.
+  async::Task<> or_say_why(Kind kind, ExperimentIds experiment, async::Task<> part) {
+    auto const failure = co_await attempt(std::move(part));
+    if (!failure) co_return;
+    context_.report.failed(Kind::experiment, experiment.id, experiment.name,
+                           "its " + std::string(kind_label(kind)) + " cannot be compared: " + *failure);
+  }
 
   async::Task<std::vector<std::pair<ExperimentIds, std::optional<ExperimentIds>>>> pair_experiments() {
     std::map<std::string, ExperimentRecord> copies;

@@ -263,11 +263,20 @@ def test_login_that_may_not_see_everything(source, destination, archive, tmp_pat
     password = secrets.token_hex(8)
     admin_of(destination).patch("users/update-password", username="eve", password=password)
     grant(admin_of(destination), "eve", "registered_model", "shared model", "DENY")
+    grant(admin_of(destination), "eve", "trace", "*", "DENY")
     eve = {"user": "eve", "password": password}
     reading = export(destination, tmp_path / "reading", report=tmp_path / "reading.json", **eve)
     assert_hidden(reading, destination, "every object that grants deny to it")
     experiments = admin_of(destination).pages("POST", "experiments/search", "experiments", max_results=100, view_type="ALL")
     assert reading.report["kinds"]["experiment"]["found"] == len(list(experiments))
+    # What is refused, instead of left out, is named, and ends nothing.
+    refusals = {f["name"] for f in findings(reading.report, "experiment") if "the list of its traces could not be read" in f["text"]}
+    assert {"shared", "secret", "of alice"} <= refusals
+    assert reading.report["kinds"]["registered_model"]["copied"] == 1 and reading.report["kinds"]["run"]["copied"] == 4
+    compared = ferry.ferry("verify", "--src-mlflow-uri", source.url, "--dst-mlflow-uri", destination.url, "--no-progress",
+                           report=tmp_path / "refused.json",
+                           env={**logins(source), **logins(destination=destination, **eve)})
+    assert compared.code in (3, 20) and "its traces cannot be compared" in compared.text
 
     compared = ferry.ferry("verify", "--src-mlflow-uri", source.url, "--dst-mlflow-uri", destination.url, "--no-progress",
                            report=tmp_path / "verify.json",

@@ -101,7 +101,8 @@ TEST_SUITE("engine") {
     CHECK(grants == Grants{{{"experiment", "5"}, "READ"},
                            {{"registered_model", "m"}, "MANAGE"},
                            {{"scorer", "5/a%2Fb%20%C3%BC"}, "EDIT"}});
-    CHECK(older_grants_of(parsed(R"({"experiment_permissions": [3, {}], "scorer_permissions": [{}]})")).empty());
+    CHECK(older_grants_of(parsed(R"({"experiment_permissions": [3, {}], "scorer_permissions": [{}]})"))
+              .empty());
   }
 
   TEST_CASE("grants: more is given, nothing is taken") {
@@ -151,7 +152,8 @@ TEST_SUITE("engine") {
     Ids ids;
     ids.ids = {{{Kind::user, "ann"}, "ann"}};
     auto const& roles = object_kind(Kind::role);
-    auto const from = record(Kind::role, parsed(R"({"id": 3, "name": "r", "workspace": "a", "own_workspace": true,
+    auto const from =
+        record(Kind::role, parsed(R"({"id": 3, "name": "r", "workspace": "a", "own_workspace": true,
       "description": "d", "grants": [], "members": ["ann", "bob"]})"));
     auto const out = mapped(from, ids);
     CHECK(out.failure.empty());
@@ -172,8 +174,8 @@ TEST_SUITE("engine") {
     };
     CHECK(text(false, true, "") == "");
     CHECK(text(true, true, "") == "");
-    CHECK(text(true, false, "NO_PERMISSIONS").find("that it was not granted (default permission NO_PERMISSIONS)") !=
-          std::string::npos);
+    CHECK(text(true, false, "NO_PERMISSIONS")
+              .find("that it was not granted (default permission NO_PERMISSIONS)") != std::string::npos);
     CHECK(text(true, false, "").find("every object that it was not granted.") != std::string::npos);
     CHECK(text(true, false, "READ").find("every object that grants deny to it") != std::string::npos);
     for (auto const* permission : {"", "READ"}) {

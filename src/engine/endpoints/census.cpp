@@ -26,8 +26,8 @@ async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, std
   std::int64_t n = 0;
   std::string token;
   for (int page = 0; page < most_pages; ++page) {
-    auto const answer = co_await client.call(http::Method::get, with_token(target, token), {},
-                                             http::RequestClass::search);
+    auto const answer =
+        co_await client.call(http::Method::get, with_token(target, token), {}, http::RequestClass::search);
     if (!answer) co_return page == 0 ? std::nullopt : std::optional(n);
     auto const* list = mlflow::get_array(*answer, items);
     if (list == nullptr || list->empty()) co_return n;
@@ -73,7 +73,8 @@ async::Task<> fill(Count& count, async::Task<std::optional<std::int64_t>> counti
 async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
                                    const mlflow::Capabilities& capabilities, Access access,
                                    std::vector<std::string> experiment_ids) {
-  Count old_traces{"traces", {}, {}}, workspaces{"other workspaces", {}, {}}, users{"users and their grants", {}, {}};
+  Count old_traces{"traces", {}, {}}, workspaces{"other workspaces", {}, {}},
+      users{"users and their grants", {}, {}};
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
     if (capabilities.workspaces)
@@ -103,8 +104,9 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
   // Where they are listed they are moved.
   if (access.logins && access.admin && !users.n && !users.failure) {
     census.counts[users.label] = unknown;
-    census.notes.push_back("this MLflow cannot list its users (3.10 is the first that does): they and their "
-                           "grants are not moved");
+    census.notes.push_back(
+        "this MLflow cannot list its users (3.10 is the first that does): they and their "
+        "grants are not moved");
   }
   co_return census;
 }

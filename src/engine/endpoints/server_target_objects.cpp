@@ -151,7 +151,8 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
     co_return Outcome::skipped;
   }
   if (kind.of_logins() && !access_.admin) {
-    throw std::runtime_error(named_login(access_) + " of the destination is no administrator, and only one makes " +
+    throw std::runtime_error(named_login(access_) +
+                             " of the destination is no administrator, and only one makes " +
                              std::string(kind_label(record.kind)));
   }
   auto const todo = kind.follow_up(record.doc);
@@ -203,14 +204,13 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   std::vector<std::string> left;
   if (!equal) left = co_await kind.update(object_view(), existing, wanted, ours);
   for (auto const& text : left) {
-    context_.report.loss(
-        record.kind, record.id, record.name,
-        text + (ours ? "" : ": the destination's own object of that name keeps it"));
+    context_.report.loss(record.kind, record.id, record.name,
+                         text + (ours ? "" : ": the destination's own object of that name keeps it"));
   }
   bool const settled = mapped.losses.empty() && left.empty();
   bool const sleeps = kind.wakes_last() && (is_new || (claim.ours && !equal));
-  co_await ledger_->put({record.kind, record.id, ""},
-                        {existing.id, settled && !sleeps, record.fingerprint, true, false, ours ? "" : adopted});
+  co_await ledger_->put({record.kind, record.id, ""}, {existing.id, settled && !sleeps, record.fingerprint,
+                                                       true, false, ours ? "" : adopted});
   if (sleeps) sleepers_.push_back({record, existing.id, wanted, settled});
   if (is_new) co_return Outcome::created;
   co_return equal ? Outcome::unchanged : Outcome::updated;

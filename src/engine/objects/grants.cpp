@@ -14,8 +14,7 @@ constexpr const char* everything = "*";
 constexpr std::array<std::string_view, 3> named_types{"registered_model", "prompt", "mcp_server"};
 // By an id of the server's own.
 constexpr std::array<std::pair<std::string_view, Kind>, 3> gateway_types{
-    std::pair{"gateway_secret", Kind::gateway_secret},
-    std::pair{"gateway_endpoint", Kind::gateway_endpoint},
+    std::pair{"gateway_secret", Kind::gateway_secret}, std::pair{"gateway_endpoint", Kind::gateway_endpoint},
     std::pair{"gateway_model_definition", Kind::gateway_model_definition}};
 
 std::optional<Kind> gateway_kind(std::string_view type) {
@@ -133,9 +132,8 @@ Grants older_grants_of(const json::object& user) {
 json::array to_json(const Grants& grants) {
   json::array rows;
   for (auto const& [target, permission] : grants) {
-    rows.push_back({{"resource_type", target.first},
-                    {"resource_pattern", target.second},
-                    {"permission", permission}});
+    rows.push_back(
+        {{"resource_type", target.first}, {"resource_pattern", target.second}, {"permission", permission}});
   }
   return rows;
 }
@@ -155,8 +153,9 @@ async::Task<Grants> map_grants(Grants grants, IdMap& ids, std::vector<std::strin
   for (auto const& [target, permission] : grants) {
     auto const copy = co_await map_target(target, ids);
     if (copy.empty()) {
-      losses.push_back("its grant " + permission + " on " + describe(target) +
-                       " is left out: that object was not copied, or is of a type that mlferry does not know");
+      losses.push_back(
+          "its grant " + permission + " on " + describe(target) +
+          " is left out: that object was not copied, or is of a type that mlferry does not know");
     } else {
       mapped[{target.first, copy}] = permission;
     }
@@ -190,8 +189,8 @@ async::Task<std::string> put_grant(mlflow::Client& client, std::int64_t role, Gr
     if (error.status() != 400) throw;
     if (!error.already_exists()) co_return error.server_message();
   }
-  auto const rows = co_await list_all(client, http::Method::get, path + "list?role_id=" + std::to_string(role),
-                                      {}, "role_permissions");
+  auto const rows = co_await list_all(client, http::Method::get,
+                                      path + "list?role_id=" + std::to_string(role), {}, "role_permissions");
   for (auto const& row : rows ? *rows : std::vector<json::object>()) {
     if (mlflow::get_string(row, "resource_type") != target.first ||
         mlflow::get_string(row, "resource_pattern") != target.second)

@@ -36,8 +36,8 @@ bool gives_more(std::string_view permission, std::string_view than);
 // The per-user grants are kept in a role that the server makes for them.
 bool is_users_own_role(std::string_view name);
 
-// Adds the grant to a role, or changes the one that is there. The server's own words where it cannot hold such
-// a grant, else "".
+// Adds the grant to a role, or changes the one that is there. The server's own words where it cannot hold
+// such a grant, else "".
 async::Task<std::string> put_grant(mlflow::Client& client, std::int64_t role, GrantTarget target,
                                    std::string permission);
 

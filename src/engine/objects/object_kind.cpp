@@ -38,8 +38,9 @@ std::vector<std::string> ObjectKind::differences(const json::object& wanted,
 }
 
 std::span<const ObjectKind* const> object_kinds() {
-  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused before that is
-  // there; a guardrail names a scorer. Grants of users and roles name almost anything; roles have users as members.
+  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused
+  // before that is there; a guardrail names a scorer. Grants of users and roles name almost anything; roles
+  // have users as members.
   static const std::array<std::unique_ptr<const ObjectKind>, 14> owners{
       make_label_schema_kind(),     make_gateway_secret_kind(),     make_gateway_model_definition_kind(),
       make_gateway_endpoint_kind(), make_scorer_kind(),             make_evaluation_dataset_kind(),

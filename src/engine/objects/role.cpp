@@ -27,9 +27,8 @@ using Members = std::map<std::int64_t, std::set<std::string>>;  // of each role
 
 async::Task<> add_members(mlflow::Client& client, std::int64_t role,
                           const std::map<std::int64_t, std::string>& names, Members& members) {
-  auto const found = co_await list_all(client, http::Method::get,
-                                       path + ("users/list?role_id=" + std::to_string(role)), {},
-                                       "assignments");
+  auto const found = co_await list_all(
+      client, http::Method::get, path + ("users/list?role_id=" + std::to_string(role)), {}, "assignments");
   for (auto const& item : found ? *found : std::vector<json::object>()) {
     auto const name = names.find(mlflow::get_int(item, "user_id").value_or(-1));
     if (name != names.end()) members[role].insert(name->second);
@@ -39,8 +38,7 @@ async::Task<> add_members(mlflow::Client& client, std::int64_t role,
 // From 3.14 on the list of users tells their roles; before, each role is asked.
 async::Task<Members> members_of(mlflow::Client& client, std::vector<std::int64_t> roles) {
   Members members;
-  auto const users =
-      co_await list_all(client, http::Method::get, "/api/2.0/mlflow/users/list", {}, "users");
+  auto const users = co_await list_all(client, http::Method::get, "/api/2.0/mlflow/users/list", {}, "users");
   bool told = false;
   std::map<std::int64_t, std::string> names;
   for (auto const& user : users ? *users : std::vector<json::object>()) {

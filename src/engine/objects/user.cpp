@@ -1,6 +1,6 @@
-// Users of the basic-auth app with the grants that are theirs and no role's. Servers before 3.10 list no users;
-// before 3.14 the grants are in each user's document and made by a call for each type of object. No server
-// gives passwords out, so a new user gets one that nobody knows.
+// Users of the basic-auth app with the grants that are theirs and no role's. Servers before 3.10 list no
+// users; before 3.14 the grants are in each user's document and made by a call for each type of object. No
+// server gives passwords out, so a new user gets one that nobody knows.
 
 #include <sys/random.h>
 
@@ -49,9 +49,8 @@ ObjectRecord record_of(const json::object& user, const Grants& grants) {
   ObjectRecord record;
   record.kind = Kind::user;
   record.id = record.name = text_of(user, "username");
-  record.doc = {{"username", record.id},
-                {"is_admin", mlflow::get_bool(user, "is_admin")},
-                {"grants", to_json(grants)}};
+  record.doc = {
+      {"username", record.id}, {"is_admin", mlflow::get_bool(user, "is_admin")}, {"grants", to_json(grants)}};
   // Of the server that was asked: says that the document is whole.
   if (auto const* id = user.if_contains("id")) record.doc["id"] = *id;
   return record;
@@ -102,8 +101,9 @@ class UserKind final : public ObjectKind {
     for (auto& one : grants) all.push_back(&one);
     auto const dropped = co_await drop_dangling(server, std::move(all));
     if (older && server.note) {
-      server.note("MLflow before 3.14 lists grants on experiments, registered models and scorers only: those of "
-                  "users on objects of the gateway cannot be read");
+      server.note(
+          "MLflow before 3.14 lists grants on experiments, registered models and scorers only: those of "
+          "users on objects of the gateway cannot be read");
     }
     if (dropped > 0 && server.note)
       server.note(std::to_string(dropped) + " grants of users are on objects that are gone: left out");
@@ -147,8 +147,8 @@ class UserKind final : public ObjectKind {
     return out;
   }
 
-  // An administrator may do everything, whatever is granted; and whoever imports is granted MANAGE on all that
-  // it makes.
+  // An administrator may do everything, whatever is granted; and whoever imports is granted MANAGE on all
+  // that it makes.
   std::vector<std::string> differences(const json::object& wanted,
                                        const json::object& existing) const override {
     auto want = wanted, have = existing;
