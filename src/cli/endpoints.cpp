@@ -83,7 +83,8 @@ std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOp
 ExitCode finish_transfer(Runtime& runtime) {
   print_report(runtime, TableKind::transfer);
   if (runtime.report().total_different() > 0) return ExitCode::mismatch;
-  return runtime.report().total_failed() > 0 ? ExitCode::some_failed : ExitCode::ok;
+  bool const whole = runtime.report().total_failed() == 0 && runtime.report().hidden.empty();
+  return whole ? ExitCode::ok : ExitCode::some_failed;
 }
 
 ExitCode finish_verification(Runtime& runtime) {
@@ -93,7 +94,7 @@ ExitCode finish_verification(Runtime& runtime) {
   for (auto const kind : engine::all_kinds) {
     if (report.counts(kind).skipped + report.counts(kind).failed > 0) return ExitCode::some_failed;
   }
-  return ExitCode::ok;
+  return report.hidden.empty() ? ExitCode::ok : ExitCode::some_failed;
 }
 
 }  // namespace mlferry::cli

@@ -101,6 +101,7 @@ std::string report_table(const engine::Report& report, TableKind kind, std::size
     }
     out += fmt::format("{}: {}\n", transfer ? "Not copied yet" : "Not compared", list);
   }
+  for (auto const& text : report.hidden) out += "Hidden: " + text + "\n";
   for (auto const& note : report.notes) out += "Note: " + note + "\n";
   add_findings(out, report, Severity::failed, "Failed:", most_findings);
   add_findings(out, report, Severity::difference, "Different:", most_findings);

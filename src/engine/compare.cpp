@@ -67,17 +67,28 @@ class Comparison {
     auto const info = co_await original_.open();
     auto const copy_info = co_await copy_.open();
     identity_ = info.identity;
-    context_.report.opened(info.description, info.not_copied, {});
+    context_.report.opened(info.description, info.not_copied, {}, info.hidden);
+    context_.report.opened("", {}, {}, copy_info.hidden);
     if (context_.report.target.empty()) context_.report.target = copy_info.description;
     compare_workspaces(info.workspace, copy_info.workspace);
     context_.report.selection = context_.options.selection.describe();
+    copy_shows_users_ = copy_info.shows_users;
     auto const pairs = co_await pair_experiments();
-    for (auto const& [original, copy] : pairs) co_await compare_runs(original, copy);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::run, original, compare_runs(original, copy));
     // After the runs: a server's deleted logged models are found through the runs that name them.
-    for (auto const& [original, copy] : pairs) co_await compare_logged_models(original, copy);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::logged_model, original, compare_logged_models(original, copy));
     co_await compare_registered_models();
-    for (auto const& [original, copy] : pairs) co_await compare_traces(original, copy);
-    for (auto const* kind : object_kinds()) co_await compare_objects(*kind);
+    for (auto const& [original, copy] : pairs)
+      co_await or_say_why(Kind::trace, original, compare_traces(original, copy));
+    for (auto const* kind : object_kinds()) {
+      auto const failure = co_await attempt(compare_objects(*kind));
+      if (failure) {
+        context_.report.found(kind->kind());
+        context_.report.failed(kind->kind(), "?", "", "they cannot be compared: " + *failure);
+      }
+    }
     judge_pending();
     for (auto const& [kind, n] : extra_) {
       context_.report.notes.push_back(std::to_string(n) + " " + std::string(kind_label(kind)) + " of " +
@@ -107,6 +118,14 @@ class Comparison {
       if (field != "workspace_name") found.fields.push_back(std::string(field) + " differs");
     }
     judge(Kind::workspace, name, name, std::move(found));
+  }
+
+  // A list that a login may not read, on either side, is no end of the comparison.
+  async::Task<> or_say_why(Kind kind, ExperimentIds experiment, async::Task<> part) {
+    auto const failure = co_await attempt(std::move(part));
+    if (!failure) co_return;
+    context_.report.failed(Kind::experiment, experiment.id, experiment.name,
+                           "its " + std::string(kind_label(kind)) + " cannot be compared: " + *failure);
   }
 
   async::Task<std::vector<std::pair<ExperimentIds, std::optional<ExperimentIds>>>> pair_experiments() {
@@ -444,6 +463,11 @@ class Comparison {
     while (auto page = co_await pages->next()) {
       context_.report.found(kind.kind(), page->size());
       for (auto const& record : *page) {
+        if (kind.of_logins() && !copy_shows_users_) {
+          context_.report.skipped(kind.kind(), record.id, record.name,
+                                  "cannot be compared: the copy's server has no users, or hides them");
+          continue;
+        }
         auto const mapped = co_await kind.map(record, ids);
         auto const content = kind.comparable(mapped.doc);
         auto found = best_copy(kind, copies, object_key(kind, mapped.doc, record.id), content);
@@ -454,7 +478,7 @@ class Comparison {
           continue;
         }
         Differences differences;
-        differences.fields = differing_fields(content, kind.comparable(found->second.doc));
+        differences.fields = kind.differences(mapped.doc, found->second.doc);
         for (auto const* one : {&record, static_cast<const ObjectRecord*>(&found->second)}) {
           if (!one->read_error.empty()) differences.fields.push_back("cannot be read: " + one->read_error);
         }
@@ -556,6 +580,7 @@ class Comparison {
   CompareOptions options_;
   async::Semaphore slots_;
   std::string identity_;
+  bool copy_shows_users_ = true;
   KnowsNothing nothing_;
   Pairs run_pairs_, model_pairs_;
   std::map<std::string, std::string> experiment_pairs_;  // ids, of those that have a copy

@@ -75,6 +75,18 @@ constexpr std::array rows{
              "id, times; endpoints without models", "no call sets or lists them"},
     Coverage{Kind::gateway_guardrail, {}, "list, one question an endpoint", "scorer and version, stage, action, endpoints with order", "id, times, author", not_settable},
     Coverage{Kind::gateway_budget, {}, "list", "all values, author", "id, times, what is spent", not_settable},
+    Coverage{Kind::user,
+             {},
+             "list (MLflow 3.10 and later), as an administrator",
+             "name, administrator or not, grants of its own; nothing is taken from users that are there",
+             "password; grants on objects that are gone",
+             "never readable: a random one and `follow_up` in the report"},
+    Coverage{Kind::role,
+             {},
+             "list (MLflow 3.12 and later), as an administrator",
+             "name, description, grants, members",
+             "id; grants on objects that are gone",
+             not_settable},
     Coverage{Kind::webhook,
              {},
              "list",
@@ -87,8 +99,6 @@ constexpr std::array rows{
              "every byte",
              "names that the server cannot serve; files in buckets without a proxy",
              "the server refuses them; buckets not yet"},
-    Coverage{
-        {}, "users, roles, grants", "counted", "nothing", "all", "not yet; passwords are never readable"},
     Coverage{{}, "jobs, prompt optimizations", "nothing", "nothing", "all", "writing one would run it"},
 };
 

@@ -27,6 +27,8 @@ enum class Kind {
   gateway_endpoint,
   gateway_guardrail,
   gateway_budget,
+  user,
+  role,
   webhook,
   artifact
 };
@@ -57,6 +59,8 @@ inline constexpr std::array kind_names{
     KindNames{Kind::gateway_endpoint, "gateway_endpoint", "gateway endpoints"},
     KindNames{Kind::gateway_guardrail, "gateway_guardrail", "gateway guardrails"},
     KindNames{Kind::gateway_budget, "gateway_budget", "gateway budgets"},
+    KindNames{Kind::user, "user", "users"},
+    KindNames{Kind::role, "role", "roles"},
     KindNames{Kind::webhook, "webhook", "webhooks"},
     KindNames{Kind::artifact, "artifact", "artifacts"},
 };

@@ -89,19 +89,24 @@ void Report::take_verification(const Report& comparison) {
     if (finding.severity == Severity::difference) add(finding);
   }
   left_out_ += comparison.findings_left_out();
+  for (auto const& text : comparison.hidden) {
+    if (std::find(hidden.begin(), hidden.end(), text) == hidden.end()) hidden.push_back(text);
+  }
 }
 
 void Report::opened(const std::string& description, const std::map<std::string, std::int64_t>& uncopied,
-                    const std::vector<std::string>& sentences) {
+                    const std::vector<std::string>& sentences, const std::vector<std::string>& hidden_parts) {
   if (source.empty()) source = description;
   for (auto const& [label, n] : uncopied) {
     auto& sum = not_copied[label];
     sum = sum < 0 || n < 0 ? -1 : sum + n;
   }
-  for (auto const& sentence : sentences) {
-    auto const text = workspace_.empty() ? sentence : "[" + workspace_ + "] " + sentence;
-    if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(text);
-  }
+  auto const add_once = [](std::vector<std::string>& texts, std::string text) {
+    if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.push_back(std::move(text));
+  };
+  for (auto const& sentence : sentences)
+    add_once(notes, workspace_.empty() ? sentence : "[" + workspace_ + "] " + sentence);
+  for (auto const& text : hidden_parts) add_once(hidden, text);
 }
 
 std::uint64_t Report::total_failed() const {
@@ -160,6 +165,8 @@ json::object Report::to_json() const {
   }
   json::array sentences;
   for (auto const& note : notes) sentences.emplace_back(note);
+  json::array unseen;
+  for (auto const& text : hidden) unseen.emplace_back(text);
   return json::object{{"schema", 1},
                       {"source", source},
                       {"target", target},
@@ -171,6 +178,7 @@ json::object Report::to_json() const {
                       {"selection", selection},
                       {"not_selected", std::move(left_out)},
                       {"notes", std::move(sentences)},
+                      {"hidden", std::move(unseen)},
                       {"findings", std::move(findings)},
                       {"findings_left_out", left_out_},
                       {"follow_up", std::move(follow_ups)}};

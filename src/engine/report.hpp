@@ -97,7 +97,7 @@ class Report {
   std::uint64_t unchanged_count(Kind kind) const { return unchanged_[static_cast<std::size_t>(kind)]; }
   // A source was opened: the first one names the job, unless the owner has done so; the rest adds up.
   void opened(const std::string& description, const std::map<std::string, std::int64_t>& uncopied,
-              const std::vector<std::string>& sentences);
+              const std::vector<std::string>& sentences, const std::vector<std::string>& hidden_parts);
 
   std::uint64_t total_failed() const;
   std::uint64_t total_different() const;
@@ -119,6 +119,8 @@ class Report {
   std::map<std::string, std::int64_t> not_copied;
   // Plain sentences about the whole job ("run as an administrator: …").
   std::vector<std::string> notes;
+  // What a server did not show to the login, a sentence each: the job may have missed objects.
+  std::vector<std::string> hidden;
   std::string source;
   std::string target;
   std::string selection;  // as options; "" when everything is taken

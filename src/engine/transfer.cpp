@@ -33,7 +33,7 @@ class Transfer {
 
   async::Task<> run() {
     auto info = co_await source_.open();
-    context_.report.opened(info.description, info.not_copied, info.notes);
+    context_.report.opened(info.description, info.not_copied, info.notes, info.hidden);
     context_.report.selection = context_.options.selection.describe();
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
@@ -51,6 +51,7 @@ class Transfer {
  private:
   // Counts one outcome, or the failure that was thrown instead.
   void count(Kind kind, Outcome outcome) {
+    if (outcome == Outcome::skipped) return;
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(kind);
     } else {

@@ -58,6 +58,7 @@ TEST_SUITE("cli") {
     report.loss(Kind::run, "r1", "r1", "a loss");
     report.not_copied = {{"traces", 12}, {"webhooks", -1}};
     report.notes.push_back("be careful");
+    report.hidden.push_back("some are not shown");
     auto const table = report_table(report, TableKind::transfer);
     CHECK(has(table, "from: http://a\n"));
     CHECK(has(table, "archive b\n"));
@@ -66,6 +67,7 @@ TEST_SUITE("cli") {
     CHECK(has(table, "2.0 KiB of artifacts in 2.0 s"));
     CHECK(has(table, "Not copied yet: 12 traces, an unknown number of webhooks"));
     CHECK(has(table, "Note: be careful\n"));
+    CHECK(has(table, "Hidden: some are not shown\n"));
     CHECK(has(table, "Failed:\n  run r9 (nine): a cause\n"));
     CHECK(has(table, "Skipped:\n  run r8 (eight): a reason\n"));
     CHECK(has(table, "  run r1: a loss\n"));
@@ -76,7 +78,9 @@ TEST_SUITE("cli") {
 
     Report comparison;
     comparison.verified(Kind::run);
+    comparison.hidden = {"some are not shown", "of the copy neither"};
     report.take_verification(comparison);
+    CHECK(report.hidden.size() == 2);
     CHECK(row_of(report_table(report, TableKind::transfer), "runs").back() == "1");
   }
 

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -147,6 +148,36 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class AuthServer(Server):
+    """A server with logins. Its administrator is `admin` with a password of this object's own; whoever has no grant on
+    an object may do `default_permission` with it."""
+
+    def __init__(self, folder, default_permission, admin="admin"):
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.admin, self.password = admin, secrets.token_hex(16)
+        self.logins = folder / "logins.db"
+        settings = folder / "basic_auth.ini"
+        settings.write_text(f"[mlflow]\ndefault_permission = {default_permission}\ndatabase_uri = sqlite:///{self.logins}\n"
+                            f"admin_username = {admin}\nadmin_password = {self.password}\n"
+                            # Each request's password is hashed again otherwise, which costs more than most requests.
+                            "auth_cache_ttl_seconds = 600\n"
+                            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n")
+        super().__init__(folder, extra=("--app-name", "basic-auth"), env={
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16)})
+
+    def wait(self):
+        super().wait()
+        self._empty = self.folder / "no logins.db"
+        copy_database(self.logins, self._empty)
+        return self
+
+    def reset(self, like=None):
+        """Also without users but the administrator."""
+        copy_database(self._empty, self.logins)
+        return super().reset(like)
 
 
 def group_alive(group):

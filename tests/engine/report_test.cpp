@@ -69,6 +69,7 @@ TEST_SUITE("engine") {
     report.add_bytes(3);
     report.not_copied["traces"] = 12;
     report.notes.push_back("note");
+    report.hidden.push_back("unseen");
     report.found(Kind::run, 3);
     report.copied(Kind::run, true);
     report.unchanged(Kind::run);
@@ -82,6 +83,7 @@ TEST_SUITE("engine") {
     CHECK(json.at("bytes") == 10);
     CHECK(json.at("not_copied").at("traces") == 12);
     CHECK(json.at("notes").at(0) == "note");
+    CHECK(json.at("hidden").at(0) == "unseen");
     auto const& run = json.at("kinds").at("run");
     CHECK(run.at("found") == 3);
     CHECK(run.at("copied") == 1);

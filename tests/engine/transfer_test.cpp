@@ -82,13 +82,13 @@ TEST_SUITE("engine") {
 
   TEST_CASE("promise complete: what is not moved yet is counted and named") {
     Two servers;
-    servers.from.faults().users = 7;
+    servers.from.faults().workspaces = 7;
     auto const report = servers.export_it();
-    REQUIRE(report.not_copied.contains("users"));
-    CHECK(report.not_copied.at("users") == 7);
+    REQUIRE(report.not_copied.contains("other workspaces"));
+    CHECK(report.not_copied.at("other workspaces") == 6);
     auto const imported = servers.import_it();
-    REQUIRE(imported.not_copied.contains("users"));  // the archive tells it on
-    CHECK(imported.not_copied.at("users") == 7);
+    REQUIRE(imported.not_copied.contains("other workspaces"));  // the archive tells it on
+    CHECK(imported.not_copied.at("other workspaces") == 6);
   }
 
   TEST_CASE("promise complete: files with names that no server can serve are failures, not silence") {

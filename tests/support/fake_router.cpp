@@ -87,11 +87,13 @@ HttpResponse Router::route_mlflow(const HttpRequest& request, Call& call, std::s
 HttpResponse Router::route_version_3(const HttpRequest& request, Call& call, std::string_view rest) {
   if (request.method == "GET" && rest == "server-info" && !faults_.lacks_something()) {
     return answer({{"store_type", "SqlStore"},
-                   {"workspaces_enabled", false},
+                   {"workspaces_enabled", faults_.workspaces > 0},
                    {"trace_archival_enabled", false},
                    {"multipart_uploads_enabled", false},
                    {"multipart_downloads_enabled", false}});
   }
+  if (request.method == "GET" && rest == "workspaces" && faults_.workspaces > 0)
+    return answer({{"workspaces", json::array(faults_.workspaces, json::object{{"name", "some"}})}});
   bool const post = request.method == "POST";
   if (post && rest == "traces/search") return search_traces(call);
   if (post && rest == "traces") return put_trace(call);
@@ -128,10 +130,6 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
     }
     if (path == "mlflow/traces/link-to-run" && request.method == "POST") return link_traces_to_run(call);
     if (path == "mlflow/traces/link-prompts" && request.method == "POST") return link_prompts_to_trace(call);
-    if (path == "mlflow/users/list" && get) {
-      json::array users(faults_.users, json::object{{"username", "somebody"}});
-      return answer(users.empty() ? json::object{} : json::object{{"users", std::move(users)}});
-    }
     if (take_prefix(path, "mlflow/")) return route_mlflow(request, call, path, ajax);
     return not_found();
   }

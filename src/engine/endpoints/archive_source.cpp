@@ -223,6 +223,12 @@ async::Task<SourceInfo> ArchiveSource::open() {
   }
   auto const part = mlflow::get_string(snapshot_->info().summary, "selection");
   if (!part.empty()) info.notes.push_back("the snapshot holds a part of its server: " + std::string(part));
+  if (auto const* hidden = mlflow::get_array(snapshot_->info().summary, "hidden")) {
+    for (auto const& item : *hidden) {
+      if (auto const* text = item.if_string())
+        info.notes.push_back("the archive may lack objects. When it was made: " + std::string(*text));
+    }
+  }
   co_return info;
 }
 

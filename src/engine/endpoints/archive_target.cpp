@@ -287,6 +287,11 @@ async::Task<> ArchiveTarget::finish(Report& report) {
     summary["workspaces"] = json::array(part_.workspaces.begin(), part_.workspaces.end());
     summary["job"] = part_.job;
   }
+  if (!source_.hidden.empty()) {
+    json::array hidden;
+    for (auto const& text : source_.hidden) hidden.emplace_back(text);
+    summary["hidden"] = std::move(hidden);
+  }
   snapshot_ = co_await writer_->commit(std::move(summary));
 }
 

@@ -1,7 +1,6 @@
 #include "engine/endpoints/census.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 
 #include "async/task_group.hpp"
@@ -10,22 +9,6 @@
 namespace mlferry::engine {
 
 namespace {
-
-using http::Method;
-
-// One listing: where, and whether it takes page_token in the query or the body.
-struct Listing {
-  const char* label;
-  Method method;
-  const char* target;
-  const char* body;   // of a POST, a JSON object
-  const char* items;  // the answer's list
-};
-
-constexpr Listing listings[] = {
-    {"users", Method::get, "/api/2.0/mlflow/users/list", "", "users"},
-    {"roles", Method::get, "/api/3.0/mlflow/roles/list", "", "roles"},
-};
 
 constexpr std::int64_t unknown = -1;
 constexpr std::size_t experiments_a_question = 200;
@@ -37,23 +20,14 @@ std::string with_token(const std::string& target, const std::string& token) {
          "page_token=" + http::percent_encode(token);
 }
 
-std::string body_with_token(std::string_view body, const std::string& token) {
-  if (body.empty() || token.empty()) return std::string(body);
-  auto object = mlflow::parse_json(body, "census").as_object();
-  object["page_token"] = token;
-  return mlflow::to_json(object);
-}
-
 // How many items in all pages; nullopt when the server has no such call.
-async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Method method,
-                                                     std::string target, std::string body,
+async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, std::string target,
                                                      std::string items) {
   std::int64_t n = 0;
   std::string token;
   for (int page = 0; page < most_pages; ++page) {
     auto const answer =
-        co_await client.call(method, with_token(target, method == Method::get ? token : std::string()),
-                             body_with_token(body, token), http::RequestClass::search);
+        co_await client.call(http::Method::get, with_token(target, token), {}, http::RequestClass::search);
     if (!answer) co_return page == 0 ? std::nullopt : std::optional(n);
     auto const* list = mlflow::get_array(*answer, items);
     if (list == nullptr || list->empty()) co_return n;
@@ -72,7 +46,7 @@ async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client
     auto const end = std::min(ids.size(), i + experiments_a_question);
     std::string query = "/api/2.0/mlflow/traces?max_results=100";
     for (std::size_t k = i; k < end; ++k) query += "&experiment_ids=" + http::percent_encode(ids[k]);
-    auto const n = co_await count_pages(client, Method::get, query, "", "traces");
+    auto const n = co_await count_pages(client, query, "traces");
     if (!n) co_return std::nullopt;
     total += *n;
   }
@@ -97,17 +71,13 @@ async::Task<> fill(Count& count, async::Task<std::optional<std::int64_t>> counti
 }  // namespace
 
 async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
-                                   const mlflow::Capabilities& capabilities,
+                                   const mlflow::Capabilities& capabilities, Access access,
                                    std::vector<std::string> experiment_ids) {
-  std::deque<Count> listed;  // a deque: tasks hold references
-  Count old_traces{"traces", {}, {}};
+  Count old_traces{"traces", {}, {}}, users{"users and their grants", {}, {}};
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
-    for (auto const& listing : listings) {
-      auto& count = listed.emplace_back(Count{listing.label, {}, {}});
-      tasks.spawn(
-          fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
-    }
     if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
+    if (access.logins && access.admin)
+      tasks.spawn(fill(users, count_pages(client, "/api/2.0/mlflow/users/list", "users")));
     co_return;
   };
   co_await async::with_task_group(context.executor, body);
@@ -121,8 +91,14 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
       census.counts[count.label] = *count.n;
     }
   };
-  for (auto const& count : listed) add(count);
   add(old_traces);
+  // Where they are listed they are moved.
+  if (access.logins && access.admin && !users.n && !users.failure) {
+    census.counts[users.label] = unknown;
+    census.notes.push_back(
+        "this MLflow cannot list its users (3.10 is the first that does): they and their "
+        "grants are not moved");
+  }
   co_return census;
 }
 

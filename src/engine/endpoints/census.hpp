@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/access.hpp"
 #include "engine/context.hpp"
 #include "protocol/mlflow/client.hpp"
 
@@ -20,7 +21,7 @@ struct Census {
 // Only reads, all lists at once. Calls that this server does not have count nothing. `experiment_ids`: all of
 // them.
 async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
-                                   const mlflow::Capabilities& capabilities,
+                                   const mlflow::Capabilities& capabilities, Access access,
                                    std::vector<std::string> experiment_ids);
 
 }  // namespace mlferry::engine

@@ -64,6 +64,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
     view.note = [&notes = source_.context().report.notes](std::string text) {
       if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
     };
+    view.workspace = workspace_of(source_.client(), source_.capabilities());
     return view;
   }
 
@@ -71,6 +72,8 @@ class ObjectPages final : public Pages<ObjectRecord> {
     listed_ = true;
     auto const& selection = source_.context().options.selection;
     if (!selection.takes_kind(kind_.kind())) co_return;
+    // What the list would hold for another login would pass as the whole of it; open() has told.
+    if (kind_.of_logins() && !(source_.access().logins && source_.access().admin)) co_return;
     auto records = co_await kind_.list(view());
     if (!records) co_return;
     for (auto& record : *records) {

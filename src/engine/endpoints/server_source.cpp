@@ -134,7 +134,7 @@ async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids)
 }
 
 async::Task<> ServerSource::take_census(std::vector<std::string> experiment_ids, SourceInfo& info) {
-  auto census = co_await count_uncopied(context_, client_, capabilities_, std::move(experiment_ids));
+  auto census = co_await count_uncopied(context_, client_, capabilities_, access_, std::move(experiment_ids));
   info.not_copied = std::move(census.counts);
   info.notes = std::move(census.notes);
 }
@@ -163,6 +163,10 @@ async::Task<SourceInfo> ServerSource::open() {
     info.notes.push_back(
         "deleted logged models are found through the runs that name them, and runs are not selected");
   }
+  access_ = co_await find_access(client_);
+  if (auto const text = hidden_from(access_, client_.http().base_url()); !text.empty())
+    info.hidden.push_back(text);
+  info.shows_users = access_.logins && access_.admin;
   auto const ids = co_await all_experiment_ids();
   // None needs another, and one after the other they would be most of the time of a small job.
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "engine/access.hpp"
 #include "engine/context.hpp"
 #include "engine/endpoints/source.hpp"
 #include "engine/endpoints/trace_links.hpp"
@@ -38,6 +39,7 @@ class ServerSource final : public Source {
   const Context& context() const { return context_; }
   mlflow::Client& client() { return client_; }
   const mlflow::Capabilities& capabilities() const { return capabilities_; }
+  const Access& access() const { return access_; }
   const ServerSourceOptions& options() const { return options_; }
   bool has_logged_models() const { return has_logged_models_; }
   // False only when the experiment certainly has none.
@@ -72,6 +74,7 @@ class ServerSource final : public Source {
   mlflow::Client& client_;
   ServerSourceOptions options_;
   mlflow::Capabilities capabilities_;
+  Access access_;
   bool has_logged_models_ = false;
   std::unordered_set<std::string> traced_;  // experiments that may have traces
   async::Semaphore trace_links_turn_;

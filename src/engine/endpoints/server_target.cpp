@@ -45,6 +45,7 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
     co_await put_workspace(std::move(wanted));
   }
   capabilities_ = co_await client_.probe();
+  access_ = co_await find_access(client_);
   if (!context_.options.marker_tags) {
     context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +
                                     " protects this destination from second copies");
@@ -402,6 +403,11 @@ async::Task<> ServerTarget::finish(Report& report) {
   co_await delete_all(DeleteKind::logged_model, report);
   co_await delete_all(DeleteKind::run, report);
   co_await delete_all(DeleteKind::experiment, report);
+  if (access_.logins && report.total_created() > 0) {
+    report.notes.push_back("MLflow grants MANAGE on every new object to whoever makes it, so " +
+                           named_login(access_) +
+                           " of the destination has that on what this job made: it is left so");
+  }
   co_await ledger_->flush();
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "async/semaphore.hpp"
+#include "engine/access.hpp"
 #include "engine/context.hpp"
 #include "engine/endpoints/target.hpp"
 #include "engine/id_text.hpp"
@@ -150,6 +151,7 @@ class ServerTarget final : public Target {
     std::string id;     // "" when the destination has none
     bool ours = false;  // made by a job from this source
   };
+  async::Task<bool> made_before(Kind kind, std::string source_id);
   ServerView object_view();
   async::Task<SeenObjects*> see_objects(const ObjectKind& kind, bool again);
   async::Task<bool> object_unchanged(Kind kind, std::string id, std::string fingerprint);
@@ -186,6 +188,7 @@ class ServerTarget final : public Target {
   bool local_artifacts_;
   TargetWorkspace workspace_;
   mlflow::Capabilities capabilities_;
+  Access access_;
   std::string source_server_;
   std::map<std::string, Container, std::less<>> containers_;
   std::unique_ptr<async::Semaphore> carriers_turn_;  // who makes their experiment

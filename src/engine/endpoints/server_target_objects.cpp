@@ -10,6 +10,13 @@
 
 namespace mlferry::engine {
 
+namespace {
+
+// Of an object that was in the destination before the first job: never changed, however often it is met.
+constexpr const char* adopted = R"({"adopted":true})";
+
+}  // namespace
+
 // Copies that this job has made or seen.
 class ServerTarget::CopyIds final : public IdMap {
  public:
@@ -42,6 +49,7 @@ ServerView ServerTarget::object_view() {
   for (auto const& [source_id, container] : containers_) {
     if (!container.id.empty() && !container.deleted) view.experiments.push_back(container.id);
   }
+  view.workspace = workspace_of(client_, capabilities_);
   // A dry run must not change it by reading.
   if (context_.options.dry_run) view.untraced = {view.experiments.begin(), view.experiments.end()};
   return view;
@@ -65,6 +73,8 @@ async::Task<bool> ServerTarget::object_unchanged(Kind kind, std::string id, std:
   LedgerKey const key{kind, id, ""};
   auto entry = co_await ledger_->find(key);
   if (!entry || !entry->done || entry->fingerprint != fingerprint) co_return false;
+  // put_object() says what is the matter.
+  if (object_kind(kind).of_logins() && !(access_.logins && access_.admin)) co_return false;
   auto* seen = co_await see_objects(object_kind(kind), false);
   if (!seen->by_id.contains(entry->destination_id)) co_return false;
   seen->claimed.insert(entry->destination_id);
@@ -85,7 +95,7 @@ async::Task<ServerTarget::Claim> ServerTarget::claim_object(const ObjectKind& ki
   auto const entry = co_await ledger_->find({kind.kind(), source_id, ""});
   if (entry && seen->by_id.contains(entry->destination_id)) {
     seen->claimed.insert(entry->destination_id);
-    co_return Claim{entry->destination_id, true};
+    co_return Claim{entry->destination_id, entry->data != adopted};
   }
   bool const marked = context_.options.marker_tags && kind.tags(wanted).has_value();
   auto const identity = kind.identity(wanted);
@@ -127,11 +137,33 @@ async::Task<std::string> ServerTarget::create_object(const ObjectKind& kind, std
   co_return *id;
 }
 
+async::Task<bool> ServerTarget::made_before(Kind kind, std::string source_id) {
+  auto const entry = co_await ledger_->find({kind, std::move(source_id), ""});
+  co_return entry && entry->data != adopted;
+}
+
 async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   auto const& kind = object_kind(record.kind);
+  if (kind.of_logins() && !access_.logins) {
+    context_.report.skipped(
+        record.kind, record.id, record.name,
+        "the destination has no " + std::string(kind_label(record.kind)) + ": it runs without basic-auth");
+    co_return Outcome::skipped;
+  }
+  if (kind.of_logins() && !access_.admin) {
+    throw std::runtime_error(named_login(access_) +
+                             " of the destination is no administrator, and only one makes " +
+                             std::string(kind_label(record.kind)));
+  }
   auto const todo = kind.follow_up(record.doc);
-  if (!todo.empty()) context_.report.follow_up(record.kind, record.id, record.name, todo);
-  if (record.unchanged) co_return Outcome::unchanged;
+  auto tell_todo = [&] {
+    if (!todo.empty()) context_.report.follow_up(record.kind, record.id, record.name, todo);
+  };
+  if (!kind.follow_up_if_made()) tell_todo();
+  if (record.unchanged) {
+    if (kind.follow_up_if_made() && co_await made_before(record.kind, record.id)) tell_todo();
+    co_return Outcome::unchanged;
+  }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
 
   CopyIds ids(*this);
@@ -148,6 +180,8 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
 
   auto const claim = co_await claim_object(kind, record.id, wanted);
   bool const is_new = claim.id.empty();
+  bool const ours = is_new || claim.ours;
+  if (kind.follow_up_if_made() && ours) tell_todo();
   // Other objects name this one.
   if (context_.options.dry_run)
     dry_copies_[{record.kind, record.id}] = is_new ? "new:" + record.id : claim.id;
@@ -165,19 +199,18 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
     existing = seen_objects_[record.kind].by_id.at(claim.id);
   }
   co_await kind.complete(object_view(), existing);
-  bool const equal = differing_fields(kind.comparable(wanted), kind.comparable(existing.doc)).empty();
+  bool const equal = kind.differences(wanted, existing.doc).empty();
   if (context_.options.dry_run) co_return equal ? Outcome::unchanged : Outcome::updated;
   std::vector<std::string> left;
-  if (!equal) left = co_await kind.update(object_view(), existing, wanted, is_new || claim.ours);
+  if (!equal) left = co_await kind.update(object_view(), existing, wanted, ours);
   for (auto const& text : left) {
-    context_.report.loss(
-        record.kind, record.id, record.name,
-        text + (is_new || claim.ours ? "" : ": the destination's own object of that name keeps it"));
+    context_.report.loss(record.kind, record.id, record.name,
+                         text + (ours ? "" : ": the destination's own object of that name keeps it"));
   }
   bool const settled = mapped.losses.empty() && left.empty();
   bool const sleeps = kind.wakes_last() && (is_new || (claim.ours && !equal));
-  co_await ledger_->put({record.kind, record.id, ""},
-                        {existing.id, settled && !sleeps, record.fingerprint, true, false, ""});
+  co_await ledger_->put({record.kind, record.id, ""}, {existing.id, settled && !sleeps, record.fingerprint,
+                                                       true, false, ours ? "" : adopted});
   if (sleeps) sleepers_.push_back({record, existing.id, wanted, settled});
   if (is_new) co_return Outcome::created;
   co_return equal ? Outcome::unchanged : Outcome::updated;

@@ -24,6 +24,9 @@ struct SourceInfo {
   std::map<std::string, std::int64_t> not_copied;
   std::vector<std::string> notes;
   json::object workspace;  // the document of the one that is read; empty where there are none
+  // What the server does not show to this login, a sentence each: what is missing may be more than is known.
+  std::vector<std::string> hidden;
+  bool shows_users = true;  // false: it has none, or hides them
 };
 
 // Pages of records; nothing at the end. A page is never empty. Not to be called again before the last call

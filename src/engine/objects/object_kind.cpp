@@ -32,14 +32,21 @@ async::Task<std::vector<std::string>> ObjectKind::update(const ServerView&, cons
   co_return differing_fields(comparable(wanted), comparable(existing.doc));
 }
 
+std::vector<std::string> ObjectKind::differences(const json::object& wanted,
+                                                 const json::object& existing) const {
+  return differing_fields(comparable(wanted), comparable(existing));
+}
+
 std::span<const ObjectKind* const> object_kinds() {
-  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused before that is
-  // there; a guardrail names a scorer.
-  static const std::array<std::unique_ptr<const ObjectKind>, 12> owners{
+  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused
+  // before that is there; a guardrail names a scorer. Grants of users and roles name almost anything; roles
+  // have users as members.
+  static const std::array<std::unique_ptr<const ObjectKind>, 14> owners{
       make_label_schema_kind(),     make_gateway_secret_kind(),     make_gateway_model_definition_kind(),
       make_gateway_endpoint_kind(), make_scorer_kind(),             make_evaluation_dataset_kind(),
       make_issue_kind(),            make_review_queue_kind(),       make_gateway_guardrail_kind(),
-      make_gateway_budget_kind(),   make_mcp_server_kind(),         make_webhook_kind()};
+      make_gateway_budget_kind(),   make_mcp_server_kind(),         make_user_kind(),
+      make_role_kind(),             make_webhook_kind()};
   static const auto kinds = [] {
     std::array<const ObjectKind*, owners.size()> all{};
     for (std::size_t i = 0; i < owners.size(); ++i) all[i] = owners[i].get();

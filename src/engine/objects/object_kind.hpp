@@ -26,6 +26,8 @@ struct ServerView {
   // Those of them that certainly have no traces, where reading must not change the server.
   std::set<std::string> untraced = {};
   std::function<void(std::string)> note = {};  // takes a sentence for the report; may be empty
+  // The one that the client works in; nothing where the server has none.
+  std::optional<std::string> workspace = {};
 };
 
 // The copies of other objects.
@@ -47,6 +49,8 @@ class ObjectKind {
  public:
   virtual ~ObjectKind() = default;
   virtual Kind kind() const = 0;
+  // Users and roles: only a server with logins has them, and only administrators see them.
+  virtual bool of_logins() const { return false; }
 
   // --- reading -----------------------------------------------------------------------------------------
   // All objects as the listings give them, with id, parent, name and doc; nullopt: the server has no such
@@ -64,8 +68,13 @@ class ObjectKind {
   virtual std::string identity(const json::object& doc) const = 0;
   // The document without what no call can set: ids, times.
   virtual json::object comparable(const json::object& doc) const = 0;
+  // One sentence for each thing that is not equal, of documents in the destination's terms.
+  virtual std::vector<std::string> differences(const json::object& wanted,
+                                               const json::object& existing) const;
   // What an administrator has to do in the destination; "" for nothing.
   virtual std::string follow_up(const json::object&) const { return {}; }
+  // Only where a job from this source made the object: not of one that was there before.
+  virtual bool follow_up_if_made() const { return false; }
   // Tags that can carry markers; null where the kind has none.
   virtual std::optional<mlflow::KeyValues> tags(const json::object&) const { return std::nullopt; }
   virtual void set_tags(json::object&, const mlflow::KeyValues&) const {}
@@ -101,6 +110,8 @@ std::unique_ptr<const ObjectKind> make_gateway_model_definition_kind();
 std::unique_ptr<const ObjectKind> make_gateway_endpoint_kind();
 std::unique_ptr<const ObjectKind> make_gateway_guardrail_kind();
 std::unique_ptr<const ObjectKind> make_gateway_budget_kind();
+std::unique_ptr<const ObjectKind> make_user_kind();
+std::unique_ptr<const ObjectKind> make_role_kind();
 
 // --- for the classes -----------------------------------------------------------------------------------
 // All pages of a listing: the objects in the answers' `items`; nullopt: the server has no such call. Throws

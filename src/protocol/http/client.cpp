@@ -55,5 +55,9 @@ const Counters& Client::counters() const {
 const std::string& Client::base_url() const {
   return impl_->session->base_url();
 }
+std::string Client::header(std::string_view name) const {
+  auto const* value = find_header(impl_->session->options().headers, name);
+  return value == nullptr ? std::string() : *value;
+}
 
 }  // namespace mlferry::http

@@ -104,6 +104,8 @@ class Client {
   const Counters& counters() const;
   // Base URL without credentials, without a slash at the end.
   const std::string& base_url() const;
+  // The value of that header where the options send it with every request (not Authorization), else "".
+  std::string header(std::string_view name) const;
 
  private:
   struct Impl;
@@ -114,6 +116,7 @@ class Client {
 std::string percent_encode(std::string_view text);
 // The same for a path: '/' stays.
 std::string percent_encode_path(std::string_view path);
+std::string percent_decode(std::string_view text);
 
 // "Basic base64(user:password)".
 std::string basic_authorization(std::string_view user, std::string_view password);

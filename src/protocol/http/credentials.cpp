@@ -37,8 +37,17 @@ int hex_value(char c) {
   return -1;
 }
 
+}  // namespace
+
+std::string percent_encode(std::string_view text) {
+  return encode(text, false);
+}
+std::string percent_encode_path(std::string_view path) {
+  return encode(path, true);
+}
+
 // A '%' that begins no code stays: people paste passwords as they are.
-std::string decode(std::string_view text) {
+std::string percent_decode(std::string_view text) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
@@ -49,15 +58,6 @@ std::string decode(std::string_view text) {
     }
   }
   return result;
-}
-
-}  // namespace
-
-std::string percent_encode(std::string_view text) {
-  return encode(text, false);
-}
-std::string percent_encode_path(std::string_view path) {
-  return encode(path, true);
 }
 
 std::string basic_authorization(std::string_view user, std::string_view password) {
@@ -84,8 +84,8 @@ SplitUrl split_credentials(std::string_view url) {
   }
   auto const info = authority.substr(0, at);
   auto const colon = info.find(':');
-  result.user = decode(info.substr(0, colon));
-  if (colon != info.npos) result.password = decode(info.substr(colon + 1));
+  result.user = percent_decode(info.substr(0, colon));
+  if (colon != info.npos) result.password = percent_decode(info.substr(colon + 1));
   result.url.append(url.substr(0, begin)).append(authority.substr(at + 1)).append(url.substr(end));
   return result;
 }

@@ -66,6 +66,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   const Counters& counters() const { return counters_; }
   const std::string& base_url() const { return base_.text; }
+  const ClientOptions& options() const { return options_; }
   Pool& pool() { return pool_; }
 
  private:

@@ -73,7 +73,7 @@ class Client {
  public:
   explicit Client(http::Client& http) : http_(http) {}
 
-  http::Client& http() { return http_; }
+  http::Client& http() const { return http_; }
 
   // Three requests: /version, server-info, one experiment; six more on a server without server-info. Throws
   // ApiError (authentication, wrong prefix: no MLflow there) or TransportError.
