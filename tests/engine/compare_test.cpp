@@ -58,7 +58,7 @@ TEST_SUITE("engine") {
     for (auto const kind : all_kinds) {
       CAPTURE(kind_label(kind));
       bool const in_workload = kind != Kind::prompt && kind != Kind::prompt_version && kind != Kind::trace &&
-                               !is_object_kind(kind);
+                               kind != Kind::workspace && !is_object_kind(kind);
       CHECK((report.counts(kind).found > 0) == in_workload);
       CHECK(report.counts(kind).verified == report.counts(kind).found);
     }

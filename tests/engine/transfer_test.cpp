@@ -80,17 +80,6 @@ TEST_SUITE("engine") {
     }
   }
 
-  TEST_CASE("promise complete: what is not moved yet is counted and named") {
-    Two servers;
-    servers.from.faults().workspaces = 7;
-    auto const report = servers.export_it();
-    REQUIRE(report.not_copied.contains("other workspaces"));
-    CHECK(report.not_copied.at("other workspaces") == 6);
-    auto const imported = servers.import_it();
-    REQUIRE(imported.not_copied.contains("other workspaces"));  // the archive tells it on
-    CHECK(imported.not_copied.at("other workspaces") == 6);
-  }
-
   TEST_CASE("promise complete: files with names that no server can serve are failures, not silence") {
     Two servers;
     auto const run = test::make_run(servers.from, "0", "r");

@@ -52,7 +52,6 @@ struct Faults {
   bool no_logged_models = false;
   bool close_each = false;  // "Connection: close" on every answer, as gunicorn servers do
   std::string version = "3.17.2";
-  std::size_t workspaces = 0;  // that their list shows: a kind that is only counted; 0: it has none
 
   Faults& set(Fault fault, double p) {
     probability[static_cast<std::size_t>(fault)] = p;

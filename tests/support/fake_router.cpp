@@ -87,13 +87,11 @@ HttpResponse Router::route_mlflow(const HttpRequest& request, Call& call, std::s
 HttpResponse Router::route_version_3(const HttpRequest& request, Call& call, std::string_view rest) {
   if (request.method == "GET" && rest == "server-info" && !faults_.lacks_something()) {
     return answer({{"store_type", "SqlStore"},
-                   {"workspaces_enabled", faults_.workspaces > 0},
+                   {"workspaces_enabled", false},
                    {"trace_archival_enabled", false},
                    {"multipart_uploads_enabled", false},
                    {"multipart_downloads_enabled", false}});
   }
-  if (request.method == "GET" && rest == "workspaces" && faults_.workspaces > 0)
-    return answer({{"workspaces", json::array(faults_.workspaces, json::object{{"name", "some"}})}});
   bool const post = request.method == "POST";
   if (post && rest == "traces/search") return search_traces(call);
   if (post && rest == "traces") return put_trace(call);

@@ -56,6 +56,9 @@ class ServerTarget final : public Target {
   std::string describe() const override;
 
  private:
+  // How often a create is tried whose answer was lost, a look for its marker before each.
+  static constexpr int create_attempts = 8;
+
   struct Container {  // an experiment
     std::string source_id;
     std::string id;  // in the destination; "" in a dry run that would create it

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::string_view versions_tag =
     "mlflow.modelVersions";  // the server's own: it would be stale in the copy
-constexpr int create_attempts = 5;
 constexpr int history_page = 20'000;
 
 struct ModelMetric {

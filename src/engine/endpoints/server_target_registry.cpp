@@ -16,7 +16,6 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr int create_attempts = 5;
 constexpr std::string_view no_stage = "None";
 // The only source besides "prompt-template" that a server takes for a prompt (mlflow-rest 6.4).
 constexpr const char* prompt_source = "dummy-source";

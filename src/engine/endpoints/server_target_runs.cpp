@@ -18,7 +18,6 @@ constexpr std::string_view history_tag = "mlflow.log-model.history";
 constexpr std::string_view name_tag = "mlflow.runName";
 // The server cuts longer values without a word (mlflow-rest 2.6).
 constexpr std::size_t most_param_characters = 6000;
-constexpr int create_attempts = 5;
 constexpr std::size_t links_a_page = 500;
 
 std::size_t characters(std::string_view utf8) {
