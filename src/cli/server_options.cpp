@@ -1,4 +1,5 @@
 #include "cli/server_options.hpp"
+#include "protocol/mlflow/answer.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -115,6 +116,7 @@ http::ClientOptions client_options(const ServerOptions& server, Side side, bool 
   out.proxy.https_proxy = first_of(environment, {"https_proxy", "HTTPS_PROXY"});
   out.proxy.no_proxy = first_of(environment, {"no_proxy", "NO_PROXY"});
   out.retry.attempts = global.retries;
+  out.overloaded = mlflow::says_overloaded;
   out.idle_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(global.timeout_seconds * 1000));
   out.connect_timeout = std::min(out.connect_timeout, out.idle_timeout);
   out.user_agent = "mlferry/" MLFERRY_VERSION;

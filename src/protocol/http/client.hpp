@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <functional>
 #include <string>
 
 #include "async/byte_stream.hpp"
@@ -50,6 +51,8 @@ struct ClientOptions {
   TlsOptions tls;
   ProxyOptions proxy;
   RetryOptions retry;
+  // Whether a failure that is not 429 or 503 means the same: too much at once. May be empty.
+  std::function<bool(int status, std::string_view body)> overloaded;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds idle_timeout{120'000};  // without one byte moving in either direction
   std::size_t max_header_bytes = 64 * 1024;

@@ -248,6 +248,10 @@ async::Task<Answer> Session::run(Request request, RetryState& state, Wanted want
     if (!record.fault) {
       record.status = answer.status;
       record.json = looks_like_json(answer.body);
+      if (answer.status >= 400 && options_.overloaded && options_.overloaded(answer.status, answer.body)) {
+        record.status = 503;
+        observe(request.request_class, record.status, false, Clock::now());
+      }
       if (auto const* header = find_header(answer.headers, "Retry-After")) {
         record.retry_after = parse_retry_after(*header, std::chrono::system_clock::now());
       }

@@ -162,6 +162,14 @@ ApiError incomplete_answer(std::string_view call, std::string_view field) {
                   200, "", "");
 }
 
+bool says_overloaded(int status, std::string_view body) {
+  if (status != 400 && status != 500) return false;
+  for (std::string_view const words : {"QueuePool limit of size", "(sqlite3.OperationalError) database is locked"}) {
+    if (body.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 ApiError not_mlflow(const ApiError& error) {
   bool const elsewhere =
       error.no_such_call() || error.status() == 405 || (error.status() >= 200 && error.status() < 400);

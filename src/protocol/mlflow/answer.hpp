@@ -28,6 +28,10 @@ std::optional<json::object> answer_or_missing(std::string_view call, int status,
 // An answer that lacks a field it must have: ApiError with the status 200.
 ApiError incomplete_answer(std::string_view call, std::string_view field);
 
+// Whether a failure says that the server had more requests at once than its database takes: an exhausted connection
+// pool comes as 400, a locked SQLite file as 400 or 500 (SQLAlchemy's words in MLflow's messages).
+bool says_overloaded(int status, std::string_view body);
+
 // The error of the first call to a server, which says what a user has to change when no MLflow answers there.
 ApiError not_mlflow(const ApiError& error);
 

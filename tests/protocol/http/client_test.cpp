@@ -370,6 +370,22 @@ TEST_CASE("client: the last answer is handed out when attempts run out") {
   CHECK(gate.held.empty());
 }
 
+TEST_CASE("client: a failure that means 'too much at once' is repeated, shrinks the limit, and leaves a create open") {
+  asio::io_context context;
+  int asked = 0;
+  HttpScript server(context, [&](const Received&) {
+    return ++asked % 2 == 1 ? reply(400, R"({"message": "QueuePool limit of size 5"})") : reply(200, "done");
+  });
+  Gate gate(context);
+  auto options = quick(server.url());
+  options.overloaded = [](int status, std::string_view body) { return status == 400 && body.find("QueuePool") != body.npos; };
+  Client client(context.get_executor(), options, &gate);
+  CHECK(run(context, client.send(get("/"))).body == "done");
+  CHECK(std::any_of(gate.seen.begin(), gate.seen.end(), [](const Observation& seen) { return seen.throttled; }));
+  CHECK_THROWS_AS(run(context, client.send(create("/c", "{}"))), TransportError);
+  CHECK(asked == 3);
+}
+
 TEST_CASE("client: Retry-After holds the class back and is waited for, also by a create") {
   asio::io_context context;
   int asked = 0;

@@ -28,6 +28,13 @@ std::string refusal(auto call) {
 }  // namespace
 
 TEST_SUITE("protocol") {
+  TEST_CASE("answer: a database that is out of connections, or locked, means too much at once") {
+    CHECK(says_overloaded(400, R"({"message": "BAD_REQUEST: (sqlalchemy.exc.TimeoutError) QueuePool limit of size 5 overflow 10 reached"})"));
+    CHECK(says_overloaded(500, R"({"message": "(sqlite3.OperationalError) database is locked"})"));
+    CHECK(!says_overloaded(400, R"({"message": "the name is empty"})"));
+    CHECK(!says_overloaded(404, "QueuePool limit of size"));
+  }
+
   TEST_CASE("answers: names of calls hold no query") {
     CHECK(call_name(http::Method::post, "/api/2.0/mlflow/runs/create") == "POST runs/create");
     CHECK(call_name(http::Method::get, "/api/2.0/mlflow/registered-models/get?name=secret") ==
