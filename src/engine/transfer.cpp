@@ -61,6 +61,10 @@ class Transfer {
 
   void fail(Kind kind, std::string id, std::string name, std::exception_ptr failure) {
     if (ends_the_job(failure)) std::rethrow_exception(failure);
+    if (is_not_held(failure)) {
+      context_.report.skipped(kind, std::move(id), std::move(name), describe_failure(failure));
+      return;
+    }
     context_.report.failed(kind, std::move(id), std::move(name), describe_failure(failure));
     if (context_.options.fail_fast) throw JobEnded(std::string(stopped_text));
   }

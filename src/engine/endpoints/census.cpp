@@ -1,6 +1,5 @@
 #include "engine/endpoints/census.hpp"
 
-#include <algorithm>
 #include <deque>
 #include <optional>
 
@@ -28,7 +27,6 @@ constexpr Listing listings[] = {
 };
 
 constexpr std::int64_t unknown = -1;
-constexpr std::size_t experiments_a_question = 200;
 constexpr int most_pages = 100'000;
 
 std::string with_token(const std::string& target, const std::string& token) {
@@ -64,21 +62,6 @@ async::Task<std::optional<std::int64_t>> count_pages(mlflow::Client& client, Met
   co_return n;
 }
 
-// Traces of the form of MLflow 2.14 to 3.1: every page has to be read.
-async::Task<std::optional<std::int64_t>> count_old_traces(mlflow::Client& client,
-                                                          std::vector<std::string> ids) {
-  std::int64_t total = 0;
-  for (std::size_t i = 0; i < ids.size(); i += experiments_a_question) {
-    auto const end = std::min(ids.size(), i + experiments_a_question);
-    std::string query = "/api/2.0/mlflow/traces?max_results=100";
-    for (std::size_t k = i; k < end; ++k) query += "&experiment_ids=" + http::percent_encode(ids[k]);
-    auto const n = co_await count_pages(client, Method::get, query, "", "traces");
-    if (!n) co_return std::nullopt;
-    total += *n;
-  }
-  co_return total;
-}
-
 // One thing that is counted: the number, or why there is none.
 struct Count {
   std::string label;
@@ -97,17 +80,15 @@ async::Task<> fill(Count& count, async::Task<std::optional<std::int64_t>> counti
 }  // namespace
 
 async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
-                                   const mlflow::Capabilities& capabilities,
-                                   std::vector<std::string> experiment_ids) {
+                                   const mlflow::Capabilities& capabilities) {
   std::deque<Count> listed;  // a deque: tasks hold references
-  Count old_traces{"traces", {}, {}}, workspaces{"other workspaces", {}, {}};
+  Count workspaces{"other workspaces", {}, {}};
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (auto const& listing : listings) {
       auto& count = listed.emplace_back(Count{listing.label, {}, {}});
       tasks.spawn(
           fill(count, count_pages(client, listing.method, listing.target, listing.body, listing.items)));
     }
-    if (!capabilities.traces_v3) tasks.spawn(fill(old_traces, count_old_traces(client, experiment_ids)));
     if (capabilities.workspaces) {
       tasks.spawn(
           fill(workspaces, count_pages(client, Method::get, "/api/3.0/mlflow/workspaces", "", "workspaces")));
@@ -126,7 +107,6 @@ async::Task<Census> count_uncopied(const Context& context, mlflow::Client& clien
     }
   };
   for (auto const& count : listed) add(count);
-  add(old_traces);
   if (workspaces.n && *workspaces.n > 1) {
     census.notes.push_back("the server has " + std::to_string(*workspaces.n) +
                            " workspaces: this job moved one of them (MLFLOW_WORKSPACE chooses)");

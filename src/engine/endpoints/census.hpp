@@ -17,10 +17,8 @@ struct Census {
   std::vector<std::string> notes;
 };
 
-// Only reads, all lists at once. Calls that this server does not have count nothing. `experiment_ids`: all of
-// them.
+// Only reads, all lists at once. Calls that this server does not have count nothing.
 async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
-                                   const mlflow::Capabilities& capabilities,
-                                   std::vector<std::string> experiment_ids);
+                                   const mlflow::Capabilities& capabilities);
 
 }  // namespace mlferry::engine

@@ -78,10 +78,6 @@ async::Task<bool> ServerTarget::object_unchanged(Kind kind, std::string id, std:
 async::Task<ServerTarget::Claim> ServerTarget::claim_object(const ObjectKind& kind, std::string source_id,
                                                             json::object wanted) {
   auto* seen = co_await see_objects(kind, false);
-  if (!seen->supported) {
-    throw std::runtime_error("the destination knows no " + std::string(kind_label(kind.kind())) +
-                             ": its MLflow is too old");
-  }
   auto const entry = co_await ledger_->find({kind.kind(), source_id, ""});
   if (entry && seen->by_id.contains(entry->destination_id)) {
     seen->claimed.insert(entry->destination_id);
@@ -129,6 +125,11 @@ async::Task<std::string> ServerTarget::create_object(const ObjectKind& kind, std
 
 async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   auto const& kind = object_kind(record.kind);
+  auto const* there = co_await see_objects(kind, false);
+  if (!there->supported) {
+    throw NotHeld("the destination (" + capabilities_.name() + ") has no " + std::string(kind_label(record.kind)) +
+                  ": upgrade it and run again");
+  }
   auto const todo = kind.follow_up(record.doc);
   if (!todo.empty()) context_.report.follow_up(record.kind, record.id, record.name, todo);
   if (record.unchanged) co_return Outcome::unchanged;
