@@ -56,13 +56,17 @@ build_preset() {
   ninja -C "build/$preset" -j "$jobs" "$@" >"$log" 2>&1 || { grep -E 'error|FAILED' -A8 "$log" | tail -60 >&2; die "build failed (whole log: $log)"; }
 }
 
-# The Python environment of tests and demo, made again when the pinned versions change.
+# make_venv [VERSION]: the Python environment of tests and demo, or one that only serves an older MLflow; made again
+# when the pinned versions change.
 make_venv() {
-  local wanted=$root/tests/requirements.txt mark=$venv/requirements.installed
+  local suffix=${1:+-$1} into options=()
+  into=$venv$suffix
+  local wanted=$root/tests/requirements$suffix.txt mark=$into/requirements.installed
   cmp -s "$wanted" "$mark" && return
-  say "installing tests/requirements.txt into build/venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+  [ -z "$suffix" ] || options=(--no-deps)  # the file names all that a server needs
+  say "installing tests/requirements$suffix.txt into build/venv$suffix"
+  python3 -m venv "$into"
+  "$into/bin/pip" install --quiet --disable-pip-version-check "${options[@]}" -r "$wanted"
   cp "$wanted" "$mark"
 }
 

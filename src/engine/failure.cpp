@@ -65,6 +65,16 @@ bool ends_the_job(const std::exception_ptr& failure) {
   }
 }
 
+bool is_not_held(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const NotHeld&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 std::string describe_failure(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);

@@ -21,6 +21,14 @@ std::string describe_failure(const std::exception_ptr& failure);
 // Awaits the task; the text of its failure, or nothing when it went well. What ends the job is thrown on.
 async::Task<std::optional<std::string>> attempt(async::Task<> task);
 
+// The target has no place for the object, whatever is tried: it counts as skipped with this reason, not as
+// failed.
+class NotHeld : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+bool is_not_held(const std::exception_ptr& failure);
+
 // Marks a failure that ends the job whatever its type: the target cannot take any more objects.
 class JobEnded : public std::runtime_error {
  public:

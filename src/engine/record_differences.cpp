@@ -277,7 +277,9 @@ Differences differences(const ModelVersionRecord& original, const ModelVersionRe
   auto const tags = b.tags();
   if (mlflow::find_value(tags, carrier_tag) != nullptr)
     return out;  // its files are compared, not where they are
-  out.with_ids.push_back({"run", std::string(a.run_id()), std::string(b.run_id())});
+  // Newer servers take the run of the version that the source names.
+  bool const taken = a.run_id().empty() && a.source().starts_with("models:/");
+  if (!taken) out.with_ids.push_back({"run", std::string(a.run_id()), std::string(b.run_id())});
   out.with_ids.push_back({"source", std::string(a.source()), std::string(b.source())});
   return out;
 }

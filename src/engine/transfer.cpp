@@ -51,7 +51,6 @@ class Transfer {
  private:
   // Counts one outcome, or the failure that was thrown instead.
   void count(Kind kind, Outcome outcome) {
-    if (outcome == Outcome::skipped) return;
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(kind);
     } else {
@@ -61,6 +60,10 @@ class Transfer {
 
   void fail(Kind kind, std::string id, std::string name, std::exception_ptr failure) {
     if (ends_the_job(failure)) std::rethrow_exception(failure);
+    if (is_not_held(failure)) {
+      context_.report.skipped(kind, std::move(id), std::move(name), describe_failure(failure));
+      return;
+    }
     context_.report.failed(kind, std::move(id), std::move(name), describe_failure(failure));
     if (context_.options.fail_fast) throw JobEnded(std::string(stopped_text));
   }

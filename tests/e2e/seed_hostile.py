@@ -117,6 +117,7 @@ class Hostile:
         self.files()
         self.inputs_and_outputs()
         self.logged_models()
+        self.old_style_model()
         self.registry()
         self.deleted_objects()
         self.prompts()
@@ -280,8 +281,10 @@ class Hostile:
         gone = self.logged_model(experiment, "deleted", run, params=[{"key": "a", "value": "b"}])
         self.rest.post("runs/outputs", run_id=run, models=[{"model_id": gone, "step": 5}])
         self.rest.delete(f"logged-models/{gone}", model_id=gone)
-        # The old style: a model as files of the run, named by the history tag.
-        old, uri = self.run(experiment, "old style model")
+
+    def old_style_model(self):
+        """A model as files of the run, named by the history tag."""
+        old, uri = self.run(self.experiments[5], "old style model")
         text = f"artifact_path: model\nflavors:\n  python_function: {{}}\nmodel_uuid: {self.random.randbytes(16).hex()}\nrun_id: {old}\n"
         self.put(uri, "model/MLmodel", text.encode())
         self.put(uri, "model/model.pkl", self.random.randbytes(300))
@@ -293,10 +296,9 @@ class Hostile:
         return self.rest.post("model-versions/create", name=name, source=source, **more)["model_version"]["version"]
 
     def registry(self):
+        """Versions of runs and, where the server has them, of logged models."""
         run, uri = self.old_style
-        experiment, model, model_uri, model_run = self.models[0]
-        free = next(m for m in self.models if m[3] is None)
-        doomed, doomed_uri = self.run(experiment, "deleted, has a version")
+        doomed, doomed_uri = self.run(self.experiments[5], "deleted, has a version")
         self.put(doomed_uri, "model/MLmodel", f"artifact_path: model\nrun_id: {doomed}\n".encode())
         self.deleted_last.append(("runs/delete", {"run_id": doomed}))
 
@@ -323,9 +325,12 @@ class Hostile:
         self.version(name, f"{uri}/model", run_id=run, run_link="https://example.com/r?a=b#c")
         self.version(name, "s3://bucket/no/run", description="")
         self.version(name, f"{doomed_uri}/model", run_id=doomed)
-        self.version(name, f"models:/{model}", model_id=model)
-        self.version(name, model_uri, model_id=model, run_id=model_run)
-        self.version(name, f"models:/{free[1]}", model_id=free[1])
+        if self.models:
+            experiment, model, model_uri, model_run = self.models[0]
+            free = next(m for m in self.models if m[3] is None)
+            self.version(name, f"models:/{model}", model_id=model)
+            self.version(name, model_uri, model_id=model, run_id=model_run)
+            self.version(name, f"models:/{free[1]}", model_id=free[1])
         self.version(name, f"models:/{name}/2")
         self.version(name, f"runs:/{run}/model", run_id=run)
         self.rest.post("registered-models/create", name="no versions")
@@ -347,7 +352,8 @@ class Hostile:
             experiment = self.experiment(f"deleted experiment {i} {self.text(3)}", tags=self.tags(1))
             run, uri = self.run(experiment, "in a deleted experiment", params=[("p", "v")])
             self.put(uri, "d/kept.txt", b"also kept")
-            self.logged_model(experiment, "model of a deleted experiment", run)
+            if self.models:
+                self.logged_model(experiment, "model of a deleted experiment", run)
             self.deleted_last.append(("experiments/delete", {"experiment_id": experiment}))
 
     def prompts(self):

@@ -1,4 +1,5 @@
-"""Real `mlflow server` processes for the tests: SQLite, proxied artifacts in a folder, a free loopback port.
+"""Real `mlflow server` processes for the tests: SQLite, proxied artifacts in a folder, a free loopback port. Of the
+MLflow of this Python, or of an older one that scripts/test installs into an environment of its own.
 
 A database is migrated once into a template (see `template`) and copied for each server, which saves five
 seconds a start. A server ends with its process group, by the process id that was started here.
@@ -30,11 +31,16 @@ def free_port():
         return s.getsockname()[1]
 
 
-def mlflow_program():
-    """The `mlflow` beside the Python that runs this."""
-    program = pathlib.Path(sys.executable).parent / "mlflow"
+def python_of(version):
+    """The Python that has this MLflow ("2.22", "3.1"); None: the one that runs this."""
+    return pathlib.Path(sys.executable) if version is None else ROOT / "build" / f"venv-{version}" / "bin" / "python"
+
+
+def mlflow_program(version=None):
+    """The `mlflow` beside that Python."""
+    program = python_of(version).parent / "mlflow"
     if not program.exists():
-        raise SystemExit(f"no mlflow beside {sys.executable}: run this with build/venv/bin/python")
+        raise SystemExit(f"no {program}: scripts/test e2e installs it")
     return str(program)
 
 
@@ -48,20 +54,20 @@ def environment(extra=None):
     return env
 
 
-def template():
-    """A migrated database of the installed version with nothing but the Default experiment, made once under build/."""
-    from importlib.metadata import version
-
+def template(version=None):
+    """A migrated database of that version with nothing but the Default experiment, made once under build/."""
+    asked = [str(python_of(version)), "-c", "from importlib.metadata import version; print(version('mlflow'))"]
+    installed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     folder = ROOT / "build" / "e2e"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"empty-{version('mlflow')}.db"
+    path = folder / f"empty-{installed}.db"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as work:
             made = pathlib.Path(work) / "mlflow.db"
             # What the server does at its first start: migrate, and make the Default experiment.
             program = ("import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; "
                        "SqlAlchemyStore(sys.argv[1], 'mlflow-artifacts:/')")
-            subprocess.run([sys.executable, "-c", program, f"sqlite:///{made}"], env=environment(), check=True,
+            subprocess.run([str(python_of(version)), "-c", program, f"sqlite:///{made}"], env=environment(), check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             os.replace(made, path)
     return path
@@ -69,19 +75,19 @@ def template():
 
 class Server:
     """One server. `folder` holds mlflow.db, artifacts/ and log; `clone_of`: a stopped or idle server's folder
-    whose contents the new one begins with."""
+    whose contents the new one begins with; `version`: see python_of."""
 
-    def __init__(self, folder, clone_of=None, extra=(), env=None, workers=2):
+    def __init__(self, folder, clone_of=None, extra=(), env=None, workers=2, version=None):
         self.folder = pathlib.Path(folder)
         self.database = self.folder / "mlflow.db"
         self.artifacts = self.folder / "artifacts"
-        self._extra, self._env, self._workers = list(extra), env, workers
+        self._extra, self._env, self._workers, self.version = list(extra), env, workers, version
         self.folder.mkdir(parents=True, exist_ok=True)
         if clone_of is not None:
             copy_database(pathlib.Path(clone_of) / "mlflow.db", self.database)
             shutil.copytree(pathlib.Path(clone_of) / "artifacts", self.artifacts)
         elif not self.database.exists():
-            shutil.copyfile(template(), self.database)
+            shutil.copyfile(template(version), self.database)
         self.artifacts.mkdir(exist_ok=True)
         self.process, self.port = None, free_port()
 
@@ -92,7 +98,7 @@ class Server:
     def reset(self, like=None):
         """Makes a running, idle server empty (or equal to the server whose folder is `like`) in place: some
         hundred times faster than a new process. SQLite's own backup writes under the server's connections."""
-        copy_database(template() if like is None else pathlib.Path(like) / "mlflow.db", self.database)
+        copy_database(template(self.version) if like is None else pathlib.Path(like) / "mlflow.db", self.database)
         shutil.rmtree(self.artifacts)
         if like is None:
             self.artifacts.mkdir()
@@ -102,7 +108,7 @@ class Server:
 
     def launch(self):
         """Starts the process without waiting for it."""
-        command = [mlflow_program(), "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers",
+        command = [mlflow_program(self.version), "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers",
                    str(self._workers), "--backend-store-uri", f"sqlite:///{self.database}",
                    "--artifacts-destination", str(self.artifacts), *self._extra]
         with open(self.folder / "log", "ab") as log:
@@ -202,9 +208,10 @@ def main():
     parser.add_argument("folder", help="holds the database, the artifacts and the log; made if missing")
     parser.add_argument("--clone-of", help="folder of a server to begin with")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--version", help="an older MLflow that scripts/test installed: 2.22, 3.1")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Server(options.folder, clone_of=options.clone_of, workers=options.workers) as server:
+    with Server(options.folder, clone_of=options.clone_of, workers=options.workers, version=options.version) as server:
         print(server.url, flush=True)
         server.process.wait()
 

@@ -4,12 +4,17 @@ The calls are the plain ones (one run, one folder, one file at a time) wherever 
 mistake in mlferry's batching cannot hide in the same batching here.
 """
 
+import datetime
 import hashlib
 import json
 
-from rest import API3, AJAX2, Rest, RestError, bits, parallel, proxied, quote_path
+from rest import API2, API3, AJAX2, Rest, RestError, bits, parallel, proxied, quote_path
 
 BULK_RUNS, BULK_ROWS = 100, 25000
+
+
+def pairs(rows):
+    return {row["key"]: row.get("value", "") for row in rows or []}
 
 
 class Snapshot:
@@ -18,6 +23,9 @@ class Snapshot:
 
     def __init__(self, url, threads=8, contents=True, **login):
         self.rest, self.threads, self.contents = Rest(url, **login), threads, contents
+        status, text = self.rest.raw("GET", "/version")
+        # Before, names that are not ASCII come by run or model only.
+        self.proxies_any_name = status == 200 and [int(n) for n in text.split(b".")[:2]] >= [3, 13]
         self.unreadable = []  # files that the server lists but does not send
         self.dangling_models = set()  # ids that runs name and the server does not know
         self.experiments = {e["experiment_id"]: e for e in self.rest.pages(
@@ -27,6 +35,13 @@ class Snapshot:
         self._read_registry()
         self._read_traces()
         self._read_objects()
+
+    def _has(self, method, path, **body):
+        """Whether the server knows the call: it answers an unknown path with a page that is not JSON."""
+        if not path.startswith("/"):
+            path = API2 + path
+        status, text = self.rest.raw(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        return status != 404 or text.lstrip().startswith(b"{")
 
     # ---- runs -------------------------------------------------------------------------------------------------
 
@@ -71,7 +86,7 @@ class Snapshot:
         prefix = proxied(info["artifact_uri"])
 
         def fetch(path):
-            if prefix is not None:
+            if prefix is not None and self.proxies_any_name:
                 return self.rest.get_file(f"{prefix}/{path}")
             where = f"/get-artifact?run_id={info['run_id']}&path={quote_path(path).replace('/', '%2F')}"
             status, data = self.rest.raw("GET", where)
@@ -90,7 +105,7 @@ class Snapshot:
         if not model.get("deleted"):
             return self._walk(f"model {info['model_id']}", lambda path: self.rest.get(
                 f"logged-models/{info['model_id']}/artifacts/directories", **({"artifact_directory_path": path} if path else {})),
-                lambda path: self.rest.get_file(f"{prefix}/{path}"))
+                lambda path: self._model_file(model, prefix, path))
         # A deleted model's own calls are 404; the proxied tree, which names children by their last part, still works.
 
         def listing(path):
@@ -99,6 +114,15 @@ class Snapshot:
             return {"files": [{**f, "path": f"{path}/{f['path']}" if path else f["path"]} for f in files]}
 
         return self._walk(f"model {info['model_id']}", listing, lambda path: self.rest.get_file(f"{prefix}/{path}"))
+
+    def _model_file(self, model, prefix, path):
+        if self.proxies_any_name:
+            return self.rest.get_file(f"{prefix}/{path}")
+        where = AJAX2 + f"logged-models/{model['info']['model_id']}/artifacts/files?artifact_file_path={quote_path(path).replace('/', '%2F')}"
+        status, data = self.rest.raw("GET", where)
+        if status != 200:
+            raise RestError("GET", where, status, data)
+        return data
 
     def _walk(self, owner, listing, fetch):
         """{path: (size, SHA-256, bytes of an MLmodel file or None)}"""
@@ -123,7 +147,9 @@ class Snapshot:
     # ---- models -----------------------------------------------------------------------------------------------
 
     def _read_logged_models(self):
-        self.models = {}
+        self.models, self.model_files = {}, {}
+        if not self._has("POST", "logged-models/search", experiment_ids=["0"], max_results=1):
+            return  # before MLflow 3
         for experiment in self.experiments:
             for model in self.rest.pages("POST", "logged-models/search", "models", experiment_ids=[experiment], max_results=100):
                 self.models[model["info"]["model_id"]] = model
@@ -176,6 +202,10 @@ class Snapshot:
 
     def _read_traces(self):
         """{id: info, with "data" (what get-trace-artifact sends, or None), "files", "runs" and "prompts" linked}"""
+        self.traces = {}
+        if not self._has("POST", API3 + "traces/search", max_results=1):
+            self._read_old_traces()
+            return
         locations = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": e}} for e in self.experiments]
 
         def search(**more):
@@ -194,6 +224,27 @@ class Snapshot:
         links("runs", "attributes.run_id", list(self.runs))
         links("prompts", "prompt", [f"{n}/{v}" for n, v in self.prompt_versions])
 
+        self._read_trace_data("/ajax-api/3.0/mlflow/get-trace-artifact")
+
+    def _read_old_traces(self):
+        """Those of MLflow 2.14 to 3.1, written down as newer servers show them."""
+        states = {"TRACE_STATUS_UNSPECIFIED": "STATE_UNSPECIFIED"}
+        for experiment in self.experiments:
+            for row in self.rest.pages("GET", "traces", "traces", experiment_ids=[experiment], max_results=100):
+                ms, duration = int(row["timestamp_ms"]), int(row.get("execution_time_ms", 0))
+                time = datetime.datetime.fromtimestamp(ms // 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+                parts = [f".{n % 1000:03d}" if n % 1000 else "" for n in (ms, duration)]
+                trace = {"trace_id": row["request_id"], "state": states.get(row["status"], row["status"]),
+                         "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": row["experiment_id"]}},
+                         "request_time": f"{time}{parts[0]}Z", "execution_duration": f"{duration // 1000}{parts[1]}s",
+                         "trace_metadata": pairs(row.get("request_metadata")), "tags": pairs(row.get("tags")), "prompts": []}
+                if row["status"] == "IN_PROGRESS" and not duration:
+                    del trace["execution_duration"]
+                run = trace["trace_metadata"].get("mlflow.sourceRun")
+                self.traces[row["request_id"]] = {**trace, "runs": [run] if run else []}
+        self._read_trace_data(AJAX2 + "get-trace-artifact")
+
+    def _read_trace_data(self, call):
         def read(trace):
             prefix = proxied(trace["tags"].get("mlflow.artifactLocation", ""))
 
@@ -203,7 +254,7 @@ class Snapshot:
                 return {"files": [{**f, "path": f"{path}/{f['path']}" if path else f["path"]} for f in files]}
 
             files = self._walk(f"trace {trace['trace_id']}", listing, lambda path: self.rest.get_file(f"{prefix}/{path}")) if prefix else {}
-            status, data = self.rest.raw("GET", "/ajax-api/3.0/mlflow/get-trace-artifact?request_id=" + quote_path(trace["trace_id"]))
+            status, data = self.rest.raw("GET", call + "?request_id=" + quote_path(trace["trace_id"]))
             return files, data if status == 200 else None
 
         for trace, (files, data) in zip(self.traces.values(), parallel(read, self.traces.values(), self.threads)):

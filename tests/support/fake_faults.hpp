@@ -49,7 +49,13 @@ struct Faults {
 
   bool no_graphql = false;
   bool no_history_bulk = false;
-  bool no_logged_models = false;
+  bool no_logged_models = false;  // then the rules for sources of versions are the old ones, too
+  bool no_traces_v3 = false;
+  bool no_aliases = false;
+  bool no_log_inputs = false;
+  bool no_listed_outputs = false;  // runs/search leaves outputs out, as 3.1 to 3.5 do
+  bool refuses_known_nan = false;  // a repeated NaN of a metric is 400, as up to 3.1
+  bool unknown_fields = false;  // every object of a listing has a field "x_future"
   bool close_each = false;  // "Connection: close" on every answer, as gunicorn servers do
   std::string version = "3.17.2";
 
@@ -58,7 +64,9 @@ struct Faults {
     return *this;
   }
   // An old server in some respect: it has no server-info either, so that a client asks for each feature.
-  bool lacks_something() const { return no_graphql || no_history_bulk || no_logged_models; }
+  bool lacks_something() const {
+    return no_graphql || no_history_bulk || no_logged_models || no_traces_v3 || no_aliases || no_log_inputs;
+  }
 };
 
 // Draws the faults in the order of the requests: same seed, same sequence.

@@ -94,6 +94,12 @@ HttpResponse log_batch(Call& call) {
     }
   }
   for (const auto& [key, value] : tags) check_key("tag", key);
+  for (const auto& metric : metrics) {
+    auto const& points = run.metrics[metric.key];
+    auto const known = [&](const Point& point) { return same(point, metric.point); };
+    if (call.state.refuses_known_nan && std::isnan(metric.point.value) && std::any_of(points.begin(), points.end(), known))
+      throw Failure{400, "BAD_REQUEST", "UNIQUE constraint failed: metrics.key"};
+  }
 
   for (const auto& [key, value] : params) run.params.emplace(key, cut(value, 6000));
   for (const auto& [key, value] : tags) call.state.set_run_tag(run, key, cut(value, 8000));

@@ -334,6 +334,10 @@ boost::json::object FakeMlflow::post(std::string_view name, const boost::json::o
   return call("POST", "/api/2.0/mlflow/" + std::string(name), body);
 }
 
+void FakeMlflow::set_answer(std::string path, boost::json::object answer) {
+  impl_->state.canned[std::move(path)] = std::move(answer);
+}
+
 void FakeMlflow::put_spans(const std::string& experiment_id, const boost::json::array& spans) {
   HttpRequest request;
   request.method = "POST";

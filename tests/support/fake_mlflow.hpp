@@ -92,6 +92,9 @@ class FakeMlflow {
   void put_file(std::string path, std::string bytes);
   std::optional<std::string> file(const std::string& path) const;
 
+  // From now on this path answers that: kinds and forms that are not in the fake.
+  void set_answer(std::string path, boost::json::object answer);
+
   // Spans as get-trace-artifact gives them, through the call that takes them.
   void put_spans(const std::string& experiment_id, const boost::json::array& spans);
   // From now on get-trace-artifact answers an object without a list for this trace.

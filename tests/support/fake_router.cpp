@@ -47,6 +47,22 @@ HttpResponse not_found() {
   return html_answer(404, "Not Found");
 }
 
+// As a server that is newer than whoever asks.
+void add_unknown_fields(HttpResponse& response) {
+  if (response.status != 200 || !response.body.starts_with('{')) return;
+  auto document = mlflow::parse_python_json(response.body, "the answer").as_object();
+  if (document.contains("spans")) return;  // OTLP has no place for them
+  json::object const field{{"a", json::array{1, nullptr, 0.1, "é"}}};
+  for (auto& [key, value] : document) {
+    auto* list = value.if_array();
+    for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+      if ((*list)[i].is_object()) (*list)[i].get_object()["x_future"] = field;
+    }
+  }
+  document["x_future"] = field;
+  response.body = mlflow::to_python_json(document);
+}
+
 }  // namespace
 
 bool changes_state(std::string_view method, std::string_view path) {
@@ -61,6 +77,8 @@ bool changes_state(std::string_view method, std::string_view path) {
 
 bool Router::lacks(std::string_view path) const {
   if (faults_.no_history_bulk && path.starts_with("metrics/get-history-bulk")) return true;
+  if (faults_.no_aliases && path == "registered-models/alias") return true;
+  if (faults_.no_log_inputs && path == "runs/log-inputs") return true;
   return faults_.no_logged_models && (path.starts_with("logged-models") || path == "runs/outputs");
 }
 
@@ -92,11 +110,11 @@ HttpResponse Router::route_version_3(const HttpRequest& request, Call& call, std
                    {"multipart_uploads_enabled", false},
                    {"multipart_downloads_enabled", false}});
   }
+  if (faults_.no_traces_v3 && rest.starts_with("traces")) return not_found();
   bool const post = request.method == "POST";
   if (post && rest == "traces/search") return search_traces(call);
   if (post && rest == "traces") return put_trace(call);
   if (post && fits("traces/*/assessments", rest, call.id)) return put_assessment(call);
-  if (request.method == "GET" && rest == "get-trace-artifact") return get_trace_artifact(call);
   if (request.method == "GET" && fits("traces/*", rest, call.id)) return get_trace(call);
   if (request.method == "POST" && rest == "datasets/search") return answer({});
   if (request.method == "GET" && rest == "scorers/list") return answer({});
@@ -106,6 +124,7 @@ HttpResponse Router::route_version_3(const HttpRequest& request, Call& call, std
 HttpResponse Router::route(const HttpRequest& request, Call& call) {
   std::string_view path = request.path;
   if (path.ends_with('/')) return not_found();
+  if (auto const found = state_.canned.find(request.path); found != state_.canned.end()) return answer(found->second);
   bool const get = request.method == "GET";
   if (path == "/version") return get ? text_answer(faults_.version) : html_answer(405, "Method Not Allowed");
   if (path == "/health") return get ? text_answer("OK") : html_answer(405, "Method Not Allowed");
@@ -114,6 +133,9 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
   }
   if (path == "/v1/traces" && request.method == "POST") return put_spans(call);
   if (path == "/get-artifact" && get) return get_run_artifact(call);
+
+  if (get && (path == "/ajax-api/2.0/mlflow/get-trace-artifact" || path == "/ajax-api/3.0/mlflow/get-trace-artifact"))
+    return get_trace_artifact(call);
 
   bool const ajax = take_prefix(path, "/ajax-api/");
   if (!ajax && !take_prefix(path, "/api/")) return not_found();
@@ -137,6 +159,9 @@ HttpResponse Router::route(const HttpRequest& request, Call& call) {
 
 HttpResponse Router::carry_out(const HttpRequest& request, bool repeat_row) {
   Call call{state_, request, {}, {}, repeat_row};
+  state_.strict_sources = !faults_.no_logged_models;
+  state_.lists_outputs = !faults_.no_listed_outputs;
+  state_.refuses_known_nan = faults_.refuses_known_nan;
   bool const has_json = request.method != "GET" && request.method != "PUT";
   if (has_json) {
     if (!request.header("content-type").starts_with("application/json") && request.method == "POST") {
@@ -157,7 +182,9 @@ HttpResponse Router::carry_out(const HttpRequest& request, bool repeat_row) {
     }
   }
   try {
-    return route(request, call);
+    auto response = route(request, call);
+    if (faults_.unknown_fields) add_unknown_fields(response);
+    return response;
   } catch (const Failure& failure) {
     return failure_answer(failure);
   }

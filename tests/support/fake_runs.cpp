@@ -298,12 +298,12 @@ json::object run_json(State& state, const Run& run, bool with_model_inputs) {
     inputs["model_inputs"] = std::move(list);
   }
   json::object out{{"info", std::move(info)}, {"data", std::move(data)}, {"inputs", std::move(inputs)}};
-  if (!run.model_outputs.empty()) {
-    json::array list;
-    for (const auto& [id, step] : run.model_outputs)
-      list.push_back(json::object{{"model_id", id}, {"step", step}});
-    out["outputs"] = json::object{{"model_outputs", std::move(list)}};
-  }
+  if (!with_model_inputs && !state.lists_outputs) return out;
+  json::object outputs;
+  json::array list;
+  for (const auto& [id, step] : run.model_outputs) list.push_back(json::object{{"model_id", id}, {"step", step}});
+  if (!list.empty()) outputs["model_outputs"] = std::move(list);
+  out["outputs"] = std::move(outputs);
   return out;
 }
 

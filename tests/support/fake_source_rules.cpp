@@ -16,6 +16,7 @@ bool in_folder(std::string_view path, std::string_view folder) {
 }
 
 void check_proxied(State& state, std::string_view source, std::string& run_id, std::string_view model_id) {
+  if (!state.strict_sources) return;
   if (!run_id.empty()) {
     const Run* run = state.read_run(run_id);
     if (run != nullptr && in_folder(source, run->artifact_uri())) return;

@@ -203,6 +203,10 @@ class State {
   void set_run_tag(Run& run, const std::string& key, const std::string& value);
 
   std::uint64_t unparsable_bodies = 0;
+  std::map<std::string, json::object> canned;  // path -> what it answers, whatever is asked
+  bool strict_sources = true;                  // 3.17's rules for sources of versions
+  bool lists_outputs = true;
+  bool refuses_known_nan = false;
   const Generated& generated() const { return generated_; }
 
  private:

@@ -1,13 +1,13 @@
 #pragma once
-// Counts what a server holds and this version does not move, so that nothing is left out silently.
+// Counts what a server holds and this version cannot move, so that nothing is left out silently.
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "async/task.hpp"
 #include "engine/access.hpp"
-#include "engine/context.hpp"
 #include "protocol/mlflow/client.hpp"
 
 namespace mlferry::engine {
@@ -18,10 +18,7 @@ struct Census {
   std::vector<std::string> notes;
 };
 
-// Only reads, all lists at once. Calls that this server does not have count nothing. `experiment_ids`: all of
-// them.
-async::Task<Census> count_uncopied(const Context& context, mlflow::Client& client,
-                                   const mlflow::Capabilities& capabilities, Access access,
-                                   std::vector<std::string> experiment_ids);
+// Users of servers that cannot list them (MLflow before 3.10). Only reads; one request.
+async::Task<Census> count_uncopied(mlflow::Client& client, Access access);
 
 }  // namespace mlferry::engine

@@ -26,6 +26,11 @@ bool is_final(std::string_view status) {
   return status == "FINISHED" || status == "FAILED" || status == "KILLED";
 }
 
+// Whether the search gave the run's outputs: those of 3.1 to 3.5 leave them out, all others show at least {}.
+bool outputs_are_listed(const RunRecord& record) {
+  return record.run.doc.contains("outputs");
+}
+
 // How many runs the next group may have, after one of `runs` runs that took `bytes`.
 std::size_t next_group_size(std::size_t runs, std::size_t bytes, std::size_t now) {
   if (runs == 0 || bytes == 0) return now;
@@ -120,7 +125,9 @@ class RunPages final : public Pages<RunRecord> {
                                                      record.fingerprint);
       }
     }
-    if (source_.has_logged_models() || !named.empty()) co_await read_model_inputs(group);
+    bool const all_listed = std::all_of(group.begin(), group.end(), outputs_are_listed);
+    bool const may_have_links = source_.capabilities().logged_models && !all_listed;
+    if (source_.has_logged_models() || !named.empty() || may_have_links) co_await read_model_inputs(group);
     co_await read_histories(source_.context(), source_.client(), source_.capabilities(), group);
     std::size_t bytes = 0;
     for (auto& record : group) {
@@ -149,7 +156,9 @@ class RunPages final : public Pages<RunRecord> {
 
   async::Task<> read_some_model_inputs(std::vector<RunRecord*> records) {
     std::vector<std::optional<std::vector<std::string>>> answers(records.size());
-    if (source_.capabilities().graphql) co_await attempt(ask_batch(records, answers));
+    bool const inputs_suffice =
+        std::all_of(records.begin(), records.end(), [](const RunRecord* record) { return outputs_are_listed(*record); });
+    if (source_.capabilities().graphql && inputs_suffice) co_await attempt(ask_batch(records, answers));
     for (std::size_t i = 0; i < records.size(); ++i) {
       if (answers[i]) {
         set_inputs(*records[i], *answers[i]);
@@ -172,6 +181,10 @@ class RunPages final : public Pages<RunRecord> {
     auto run = co_await source_.client().get_run(std::string(record.run.id()));
     if (!run) throw std::runtime_error("the run is gone: it was deleted for good while it was read");
     set_inputs(record, run->model_input_ids());
+    if (outputs_are_listed(record)) co_return;
+    auto const* outputs = mlflow::get_object(run->doc, "outputs");
+    if (outputs != nullptr) record.run.doc["outputs"] = *outputs;
+    for (auto const& [model, step] : run->model_outputs()) source_.named_models(experiment_id_).insert(model);
   }
 
   void set_inputs(RunRecord& record, const std::vector<std::string>& ids) {

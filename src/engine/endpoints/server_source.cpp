@@ -120,9 +120,17 @@ async::Task<> ServerSource::look_for_traces(std::vector<std::string> experiment_
   }
 }
 
+async::Task<mlflow::Page<mlflow::Trace>> ServerSource::search_traces(std::vector<std::string> experiment_ids,
+                                                                    std::string filter, int max_results,
+                                                                    std::string token) {
+  if (capabilities_.traces_v3)
+    return client_.search_traces(std::move(experiment_ids), std::move(filter), max_results, std::move(token));
+  return client_.search_traces_v2(std::move(experiment_ids), max_results, std::move(token));
+}
+
 // Halves what has some, down to single experiments: most servers have traces in few.
 async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids) {
-  auto const page = co_await client_.search_traces(experiment_ids, "", 1, "");
+  auto const page = co_await search_traces(experiment_ids, "", 1, "");
   if (page.items.empty()) co_return;
   if (experiment_ids.size() == 1) {
     traced_.insert(experiment_ids.front());
@@ -133,14 +141,16 @@ async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids)
   co_await find_traces({middle, experiment_ids.end()});
 }
 
-async::Task<> ServerSource::take_census(std::vector<std::string> experiment_ids, SourceInfo& info) {
-  auto census = co_await count_uncopied(context_, client_, capabilities_, access_, std::move(experiment_ids));
+async::Task<> ServerSource::take_census(SourceInfo& info) {
+  auto census = co_await count_uncopied(client_, access_);
   info.not_copied = std::move(census.counts);
   info.notes = std::move(census.notes);
 }
 
 async::Task<const TraceLinks*> ServerSource::trace_links() {
   auto const turn = co_await trace_links_turn_.acquire();
+  // The older form has none but the run in its metadata.
+  if (!capabilities_.traces_v3) trace_links_.emplace();
   if (!trace_links_) {
     auto experiments = co_await all_experiment_ids();
     auto prompts = co_await list_prompt_versions(context_, client_);
@@ -171,8 +181,9 @@ async::Task<SourceInfo> ServerSource::open() {
   // None needs another, and one after the other they would be most of the time of a small job.
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
-    if (capabilities_.traces_v3 && selection.takes_kind(Kind::trace)) tasks.spawn(look_for_traces(ids));
-    if (options_.census) tasks.spawn(take_census(ids, info));
+    if ((capabilities_.traces_v3 || capabilities_.traces_v2) && selection.takes_kind(Kind::trace))
+      tasks.spawn(look_for_traces(ids));
+    if (options_.census) tasks.spawn(take_census(info));
     co_return;
   };
   co_await async::with_task_group(context_.executor, body);
@@ -241,17 +252,11 @@ async::Task<std::unique_ptr<async::ByteReader>> ServerSource::open_file(FileOwne
     }
   }
   http::Download download;
-  if (auto const root = proxied_path(owner.artifact_uri)) {
-    bool try_run_path = false;
-    auto const path = root->empty() ? file.path : *root + "/" + file.path;
-    try {
-      download = co_await client_.open_proxied(path);
-    } catch (const mlflow::ApiError& error) {
-      // 3.3 to 3.12 cannot serve non-ASCII names through the proxy, but can by run id (mlflow-rest 8.3).
-      try_run_path = error.status() == 500 && !is_ascii(path) && owner.kind == Kind::run;
-      if (!try_run_path) throw;
-    }
-    if (try_run_path) download = co_await client_.open_run_artifact(owner.id, file.path);
+  auto const root = proxied_path(owner.artifact_uri);
+  std::string const path = !root || root->empty() ? file.path : *root + "/" + file.path;
+  bool const has_id = owner.kind == Kind::run || owner.kind == Kind::logged_model;
+  if (root && !(has_id && !capabilities_.proxies_any_name && !is_ascii(path))) {
+    download = co_await client_.open_proxied(path);
   } else if (owner.kind == Kind::run) {
     download = co_await client_.open_run_artifact(owner.id, file.path);
   } else if (owner.kind == Kind::trace) {

@@ -44,6 +44,9 @@ class ServerSource final : public Source {
   bool has_logged_models() const { return has_logged_models_; }
   // False only when the experiment certainly has none.
   bool may_have_traces(const std::string& experiment_id) const { return traced_.contains(experiment_id); }
+  // By whichever call the server has; at most 100 experiments.
+  async::Task<mlflow::Page<mlflow::Trace>> search_traces(std::vector<std::string> experiment_ids, std::string filter,
+                                                         int max_results, std::string token);
   // Read once, by the first who asks.
   async::Task<const TraceLinks*> trace_links();
   // Logged models that runs name; the deleted ones among them are found in no listing.
@@ -68,7 +71,7 @@ class ServerSource final : public Source {
   async::Task<> find_logged_models(std::vector<std::string> experiment_ids);
   async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
   async::Task<> find_traces(std::vector<std::string> experiment_ids);
-  async::Task<> take_census(std::vector<std::string> experiment_ids, SourceInfo& info);
+  async::Task<> take_census(SourceInfo& info);
 
   const Context& context_;
   mlflow::Client& client_;

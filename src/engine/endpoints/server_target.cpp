@@ -19,6 +19,14 @@ std::string place_data(std::string_view source_uri, std::string_view uri) {
   return mlflow::to_json(json::object{{"src", source_uri}, {"dst", uri}});
 }
 
+// Both kinds of links, of a server whose search leaves outputs out, too (3.1 to 3.5).
+async::Task<> add_links(mlflow::Client& client, std::string run_id, std::set<std::string>& named) {
+  auto const run = co_await client.get_run(std::move(run_id));
+  if (!run) co_return;
+  for (auto const& id : run->model_input_ids()) named.insert(id);
+  for (auto const& [model, step] : run->model_outputs()) named.insert(model);
+}
+
 }  // namespace
 
 ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
@@ -30,9 +38,7 @@ ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::
       workspace_(std::move(workspace)) {}
 
 std::string ServerTarget::describe() const {
-  auto text = client_.http().base_url();
-  if (!capabilities_.version.empty()) text += " (MLflow " + capabilities_.version + ")";
-  return text;
+  return client_.http().base_url() + (capabilities_.version.empty() ? "" : " (" + capabilities_.name() + ")");
 }
 
 async::Task<> ServerTarget::begin(const SourceInfo& source) {
@@ -94,6 +100,10 @@ async::Task<bool> ServerTarget::unchanged(Kind kind, std::string container, std:
   if (found == containers_.end() || found->second.id.empty() || context_.options.full) co_return false;
   auto const entry = co_await find_copy({kind, id, found->second.id});
   co_return entry && entry->seen && entry->done && entry->fingerprint == fingerprint;
+}
+
+bool ServerTarget::holds(Kind kind) const {
+  return kind != Kind::trace || capabilities_.traces_v3;
 }
 
 async::Task<std::vector<std::string>> ServerTarget::known_logged_models(std::string container) {
@@ -207,13 +217,13 @@ async::Task<> ServerTarget::see_copies(Container& container) {
   do {
     auto page = co_await client_.search_runs({container.id}, filter, mlflow::View::all, copies_a_page, token);
     std::vector<std::pair<LedgerKey, LedgerEntry>> seen;
-    std::vector<std::string> unknown_runs;
+    std::vector<std::string> unknown_runs, unlisted;
     for (auto const& run : page.items) {
       auto const tags = run.tags();
       auto const source = marked_source(tags, source_server_);
       if (!source) continue;
       auto const known = co_await ledger_->find({Kind::run, *source, container.id});
-      if (!known) unknown_runs.emplace_back(run.id());
+      if (!known) (run.doc.contains("outputs") ? unknown_runs : unlisted).emplace_back(run.id());
       auto const* source_uri = mlflow::find_value(tags, "mlferry.source.artifact_uri");
       seen.push_back({{Kind::run, *source, container.id},
                       {std::string(run.id()), false, "", true, run.deleted(),
@@ -223,7 +233,10 @@ async::Task<> ServerTarget::see_copies(Container& container) {
     co_await ledger_->put_all(std::move(seen));
     // Listings lack model inputs. A ledger that knows the runs knows their deleted models too; a lost one
     // does not.
-    if (capabilities_.logged_models) co_await add_model_inputs(std::move(unknown_runs), named);
+    if (capabilities_.logged_models) {
+      co_await add_model_inputs(std::move(unknown_runs), named);
+      for (auto const& id : unlisted) co_await add_links(client_, id, named);
+    }
     token = page.items.empty() ? std::string() : page.next_token;
   } while (!token.empty());
   co_await see_traces(container);
@@ -367,7 +380,15 @@ async::Task<> ServerTarget::delete_all(DeleteKind kind, Report& report) {
                 Report& report) -> async::Task<> {
     auto remove = [](ServerTarget& self, DeleteKind kind, std::string id) -> async::Task<> {
       try {
-        if (kind == DeleteKind::logged_model) co_await self.client_.delete_logged_model(id);
+        if (kind == DeleteKind::logged_model) {
+          co_await self.client_.delete_logged_model(id);
+          auto const model = co_await self.client_.get_logged_model(id);
+          if (!model) {
+            self.context_.report.loss(Kind::logged_model, id, "",
+                                      "deleted in the destination as in the source, and before 3.9 nobody can see it there: "
+                                      "verify will miss it, and only the ledger knows that it was copied");
+          }
+        }
         if (kind == DeleteKind::run) co_await self.client_.delete_run(id);
         if (kind == DeleteKind::experiment) {
           auto const experiment = co_await self.client_.get_experiment(id);

@@ -43,6 +43,7 @@ class ServerTarget final : public Target {
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
                               std::string fingerprint) override;
+  bool holds(Kind kind) const override;
   async::Task<std::vector<std::string>> known_logged_models(std::string container) override;
   async::Task<Outcome> put_experiment(ExperimentRecord record) override;
   async::Task<Outcome> put_run(RunRecord record, Source& source) override;
@@ -110,6 +111,9 @@ class ServerTarget final : public Target {
     std::vector<DeferredLink> deferred;
   };
   async::Task<MappedTags> map_tags(const RunRecord& record, const Container& container);
+  void fit_params(const RunRecord& record, mlflow::KeyValues& params);
+  void fit_history(RunRecord& record);
+  async::Task<> note_links(const RunRecord& record, const Container& container);
   async::Task<mlflow::Run> create_run(const RunRecord& record, const Container& container,
                                       mlflow::KeyValues tags);
   async::Task<> put_dataset_inputs(const RunRecord& record, std::string id);
@@ -126,6 +130,8 @@ class ServerTarget final : public Target {
                                                        const Container& container);
   async::Task<std::optional<LedgerEntry>> find_deleted_copy(std::string source_id, std::string container);
   async::Task<> put_model_metrics(const LoggedModelRecord& record, std::string model_id);
+
+  async::Task<Outcome> carry_logged_model(LoggedModelRecord record, Source& source);
 
   // server_target_traces.cpp
   async::Task<> see_traces(Container& container);
@@ -173,6 +179,7 @@ class ServerTarget final : public Target {
   async::Task<MappedVersion> map_to_carrier(MappedVersion mapped, const ModelVersionRecord& record,
                                             Source& source_of_files);
   async::Task<Place> make_carrier(const ModelVersionRecord& record, Source& source);
+  async::Task<> open_home(std::string id, std::string name);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
   async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
   async::Task<MappedVersion> map_prompt_version(const mlflow::ModelVersion& version);

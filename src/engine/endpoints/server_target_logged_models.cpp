@@ -1,6 +1,8 @@
 // Logged models: made after the runs that made them, with their params, tags, metrics, files and status.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 
 #include "async/sleep.hpp"
@@ -15,6 +17,9 @@ namespace {
 
 constexpr std::string_view versions_tag =
     "mlflow.modelVersions";  // the server's own: it would be stale in the copy
+// On a server without logged models.
+constexpr const char* carriers_home = "mlferry:logged_models";
+constexpr const char* carriers_experiment = "mlferry: logged models";
 constexpr int history_page = 20'000;
 
 struct ModelMetric {
@@ -41,7 +46,88 @@ std::map<std::string, std::vector<ModelMetric>> metrics_by_run(const mlflow::Log
   return by_run;
 }
 
+// Whether a deleted model is there, on servers before 3.9 that show none: its tags can be set all the same.
+async::Task<bool> takes_tags(mlflow::Client& client, std::string id, std::string source_id) {
+  bool there = true;
+  try {
+    mlflow::KeyValues tags{{std::string(marker_id), std::move(source_id)}};
+    co_await client.set_logged_model_tags(std::move(id), std::move(tags));
+  } catch (const mlflow::ApiError& error) {
+    if (!error.not_found()) throw;
+    there = false;
+  }
+  co_return there;
+}
+
+// A run that stands for the model: what of it a run can hold, but for its files.
+RunRecord carrier_of(const LoggedModelRecord& record, std::string id) {
+  json::array tags, params;
+  for (auto const& tag : without_markers(record.model.tags())) {
+    if (tag.key != versions_tag) tags.push_back(json::object{{"key", tag.key}, {"value", tag.value}});
+  }
+  for (auto const& param : record.model.params())
+    params.push_back(json::object{{"key", param.key}, {"value", param.value}});
+  auto const status = record.model.status();
+  auto const& info = record.model.info();
+  RunRecord run;
+  run.run.doc = {
+      {"info", json::object{{"run_id", std::move(id)},
+                            {"experiment_id", carriers_home},
+                            {"run_name", record.model.name()},
+                            {"status", status == "LOGGED_MODEL_READY"     ? "FINISHED"
+                                       : status == "LOGGED_MODEL_PENDING" ? "RUNNING"
+                                                                          : "FAILED"},
+                            {"start_time", mlflow::get_int(info, "creation_timestamp_ms").value_or(0)},
+                            {"end_time", mlflow::get_int(info, "last_updated_timestamp_ms").value_or(0)},
+                            {"lifecycle_stage", record.deleted ? "deleted" : "active"},
+                            {"artifact_uri", record.model.artifact_uri()}}},
+      {"data", json::object{{"tags", std::move(tags)}, {"params", std::move(params)}}}};
+  return run;
+}
+
 }  // namespace
+
+// A destination before MLflow 3 has no logged models: a run of ours takes the model's place, so that its files
+// are there and versions can point to them. Made as any run is, so that a repeat finds it.
+async::Task<Outcome> ServerTarget::carry_logged_model(LoggedModelRecord record, Source& source) {
+  std::string const source_id(record.model.id());
+  std::string const name(record.model.name());
+  std::string const carrier = "carrier:" + source_id;
+  co_await open_home(carriers_home, carriers_experiment);
+  auto& container = container_of(record.model.experiment_id());
+  bool const known = co_await unchanged(Kind::run, carriers_home, carrier, record.fingerprint);
+  auto outcome = Outcome::unchanged;
+  if (!known) {
+    auto run = carrier_of(record, carrier);
+    if (context_.options.dry_run) {
+      run.files = record.files;
+      run.gaps = record.gaps;
+    }
+    outcome = co_await put_run(std::move(run), source);
+  }
+  if (context_.options.dry_run) co_return outcome;
+  auto const run = co_await find_place(Kind::run, carrier);
+  if (!run) throw std::runtime_error("the run that carries it vanished during the job");
+  Place const place{run->id, std::string(record.model.artifact_uri()), run->uri};
+  co_await ledger_->put({Kind::logged_model, source_id, container.id},
+                        {place.id, false, "", true, false,
+                         mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
+  if (known) {
+    report_unchanged_files(record, Kind::logged_model, source_id, name);
+    co_return outcome;
+  }
+  context_.report.loss(Kind::logged_model, source_id, name,
+                       "the destination (" + capabilities_.name() + ") has no logged models: run " + place.id +
+                           " in experiment '" + carriers_experiment +
+                           "' carries its files, params and tags; its type, its source run and which metrics "
+                           "are its own are left out");
+  bool const complete = co_await put_files(Kind::logged_model, owner_of(record), place, record, name, source,
+                                           outcome == Outcome::created);
+  auto const& home = container_of(carriers_home);
+  LedgerKey const key{Kind::run, carrier, home.id};
+  if (complete) co_await ledger_->set_done(key, record.fingerprint);
+  co_return outcome;
+}
 
 async::Task<mlflow::LoggedModel> ServerTarget::create_logged_model(const LoggedModelRecord& record,
                                                                    const Container& container) {
@@ -128,7 +214,21 @@ async::Task<> ServerTarget::put_model_metrics(const LoggedModelRecord& record, s
       for (std::size_t k = i; k < std::min(rows.size(), i + items_a_batch); ++k) {
         batch.push_back({rows[k].key, rows[k].point, model_id, rows[k].dataset_name, rows[k].dataset_digest});
       }
+      bool refused = false;
+      try {
+        co_await client_.log_batch(run->id, batch, {}, {});
+      } catch (const mlflow::ApiError& error) {
+        if (error.status() != 400) throw;
+        refused = true;
+      }
+      if (!refused) continue;
+      // Servers up to 3.1 at least refuse a NaN that the run has, together with its batch.
+      auto const left_out = std::erase_if(batch, [](const mlflow::Client::BatchMetric& metric) {
+        return std::isnan(metric.point.value);
+      });
       co_await client_.log_batch(run->id, batch, {}, {});
+      context_.report.loss(Kind::logged_model, source_id, name,
+                           std::to_string(left_out) + " metric values that are NaN, which the destination refuses");
     }
   }
 }
@@ -167,8 +267,7 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     co_return Outcome::unchanged;
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  if (!capabilities_.logged_models)
-    throw std::runtime_error("the destination server has no logged models (they came with MLflow 3)");
+  if (!capabilities_.logged_models) co_return co_await carry_logged_model(std::move(record), source);
   auto& container = container_of(record.model.experiment_id());
   LedgerKey const key{Kind::logged_model, source_id, container.id};
   std::optional<LedgerEntry> entry;
@@ -179,6 +278,8 @@ async::Task<Outcome> ServerTarget::put_logged_model(LoggedModelRecord record, So
     auto const model = co_await client_.get_logged_model(entry->destination_id);
     exists = model && model->experiment_id() == container.id &&
              marked_source(model->tags(), source_server_) == source_id;
+    bool const complete = entry->done && entry->fingerprint == record.fingerprint && context_.options.marker_tags;
+    if (!model && record.deleted && complete) exists = co_await takes_tags(client_, entry->destination_id, source_id);
     if (exists) {
       entry->deleted = true;
       co_await ledger_->put(key, {entry->destination_id, false, "", true, true, entry->data});

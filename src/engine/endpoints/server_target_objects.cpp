@@ -88,10 +88,6 @@ async::Task<bool> ServerTarget::object_unchanged(Kind kind, std::string id, std:
 async::Task<ServerTarget::Claim> ServerTarget::claim_object(const ObjectKind& kind, std::string source_id,
                                                             json::object wanted) {
   auto* seen = co_await see_objects(kind, false);
-  if (!seen->supported) {
-    throw std::runtime_error("the destination knows no " + std::string(kind_label(kind.kind())) +
-                             ": its MLflow is too old");
-  }
   auto const entry = co_await ledger_->find({kind.kind(), source_id, ""});
   if (entry && seen->by_id.contains(entry->destination_id)) {
     seen->claimed.insert(entry->destination_id);
@@ -145,15 +141,17 @@ async::Task<bool> ServerTarget::made_before(Kind kind, std::string source_id) {
 async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   auto const& kind = object_kind(record.kind);
   if (kind.of_logins() && !access_.logins) {
-    context_.report.skipped(
-        record.kind, record.id, record.name,
-        "the destination has no " + std::string(kind_label(record.kind)) + ": it runs without basic-auth");
-    co_return Outcome::skipped;
+    throw NotHeld("the destination has no " + std::string(kind_label(record.kind)) + ": it runs without basic-auth");
   }
   if (kind.of_logins() && !access_.admin) {
     throw std::runtime_error(named_login(access_) +
                              " of the destination is no administrator, and only one makes " +
                              std::string(kind_label(record.kind)));
+  }
+  auto const* there = co_await see_objects(kind, false);
+  if (!there->supported) {
+    throw NotHeld("the destination (" + capabilities_.name() + ") has no " + std::string(kind_label(record.kind)) +
+                  ": upgrade it and run again");
   }
   auto const todo = kind.follow_up(record.doc);
   auto tell_todo = [&] {

@@ -150,6 +150,15 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
     }
     if (!model) co_return co_await map_to_carrier(std::move(mapped), record, source_of_files);
     auto const [below, moved] = move_uri(source, model->source_uri, model->uri);
+    if (!capabilities_.logged_models) {  // a run carries the model
+      auto const& model_id = ids.logged_models.front();
+      out.source = below ? moved : model->uri + source.substr(source.find(model_id) + model_id.size());
+      if (!run || !proxied_path(model->uri)) out.run_id = model->id;  // a local source must lie within its run
+      out.tags.push_back({carrier_tag, source});
+      context_.report.loss(Kind::model_version, id, "",
+                           "its logged model is run " + model->id + " in the destination, and its source is there");
+      co_return mapped;
+    }
     out.source = below ? moved : replace_all(source, {{ids.logged_models.front(), model->id}});
     out.model_id = model->id;
     if (!run) out.run_id.clear();  // the server takes the model's source run
@@ -221,20 +230,22 @@ class VersionFiles final : public Source {
 
 }  // namespace
 
+// The experiment of runs of our own, once a job.
+async::Task<> ServerTarget::open_home(std::string id, std::string name) {
+  auto const turn = co_await carriers_turn_->acquire();
+  auto const found = containers_.find(id);
+  if (found != containers_.end() && (context_.options.dry_run || !found->second.id.empty())) co_return;
+  ExperimentRecord experiment;
+  experiment.experiment.doc = {{"experiment_id", id}, {"name", name}, {"lifecycle_stage", "active"}};
+  co_await put_experiment(std::move(experiment));
+}
+
 // A run of our own that holds the files of one version: the destination takes a proxied source only inside a
 // run or logged model (mlflow-rest 6.3). Made as any run is, so that a repeat finds it.
 async::Task<Place> ServerTarget::make_carrier(const ModelVersionRecord& record, Source& source) {
   auto const id = version_id(record.version.name(), record.version.number());
   std::string const home = "mlferry:carriers";
-  {
-    auto const turn = co_await carriers_turn_->acquire();
-    if (!containers_.contains(home)) {
-      ExperimentRecord experiment;
-      experiment.experiment.doc = {
-          {"experiment_id", home}, {"name", carriers_experiment}, {"lifecycle_stage", "active"}};
-      co_await put_experiment(std::move(experiment));
-    }
-  }
+  co_await open_home(home, carriers_experiment);
   RunRecord run;
   auto const time = mlflow::get_int(record.version.doc, "creation_timestamp").value_or(0);
   run.run.doc = {{"info", json::object{{"run_id", "carrier:" + id},
@@ -452,6 +463,11 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
 async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,
                                         const mlflow::RegisteredModel& existing, bool ours, bool& changed) {
   std::string const name(record.model.name());
+  if (!capabilities_.aliases && !record.model.aliases().empty()) {
+    context_.report.loss(record.kind(), name, name,
+                         "its aliases are left out: the destination (" + capabilities_.name() + ") has none");
+    co_return;
+  }
   std::map<std::string, std::string> now;
   for (auto const& [alias, version] : existing.aliases()) now[alias] = version;
   for (auto const& [alias, version] : record.model.aliases()) {
@@ -504,13 +520,17 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
       context_.report.failed(version_kind, version_id(name, version.version.number()), name, cause);
     }
   };
+  if (kind == Kind::prompt && !capabilities_.prompts) {
+    auto const reason = "the destination (" + capabilities_.name() +
+                        ") has no prompts: they came with MLflow 2.21, so upgrade it and run again";
+    for (auto const& version : record.versions) {
+      context_.report.skipped(version_kind, version_id(name, version.version.number()), name, reason);
+    }
+    throw NotHeld(reason);
+  }
   if (!record.read_error.empty()) {
     fail_versions("the list of versions could not be read");
     throw std::runtime_error(record.read_error);
-  }
-  if (kind == Kind::prompt && !capabilities_.prompts) {
-    fail_versions("its prompt could not be created");
-    throw std::runtime_error("the destination knows no prompts: they came with MLflow 2.21");
   }
   auto existing = co_await client_.get_registered_model(name);
   if (existing && existing->is_prompt() != record.model.is_prompt()) {

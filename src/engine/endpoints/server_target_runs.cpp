@@ -1,6 +1,10 @@
 // Runs: three requests and what their size needs, then the links whose other end comes later.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <tuple>
 
 #include "async/sleep.hpp"
 #include "async/task_group.hpp"
@@ -16,13 +20,41 @@ namespace {
 constexpr std::string_view parent_tag = "mlflow.parentRunId";
 constexpr std::string_view history_tag = "mlflow.log-model.history";
 constexpr std::string_view name_tag = "mlflow.runName";
-// The server cuts longer values without a word (mlflow-rest 2.6).
-constexpr std::size_t most_param_characters = 6000;
 constexpr std::size_t links_a_page = 500;
+constexpr int history_page = 20'000;
 
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(
-      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+// The bytes of at most `most` characters.
+std::size_t end_of_characters(std::string_view utf8, std::size_t most) {
+  std::size_t characters = 0;
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    if ((utf8[i] & 0xC0) != 0x80 && characters++ == most) return i;
+  }
+  return utf8.size();
+}
+
+// A point as the server keeps it: infinities as the largest numbers, one NaN, no sign of zero.
+using StoredPoint = std::tuple<std::int64_t, std::int64_t, bool, double>;
+StoredPoint stored_point(const mlflow::MetricPoint& point) {
+  constexpr double most = std::numeric_limits<double>::max();
+  bool const nan = std::isnan(point.value);
+  double const value = nan || point.value == 0 ? 0.0 : std::clamp(point.value, -most, most);
+  return {point.timestamp, point.step, nan, value};
+}
+
+// Takes out what the run has already. Repeating rows is fine, except that servers up to 3.1 at least refuse a NaN
+// that they have, together with its batch.
+async::Task<> drop_logged(mlflow::Client& client, std::string run_id, std::vector<mlflow::MetricSeries>& history) {
+  for (auto& series : history) {
+    std::set<StoredPoint> there;
+    std::string token;
+    do {
+      auto page = co_await client.history(run_id, series.key, history_page, token);
+      for (auto const& point : page.items) there.insert(stored_point(point));
+      token = page.items.empty() ? std::string() : page.next_token;
+    } while (!token.empty());
+    std::erase_if(series.points,
+                  [&there](const mlflow::MetricPoint& point) { return there.contains(stored_point(point)); });
+  }
 }
 
 // Walks all points of all series in order.
@@ -149,7 +181,66 @@ async::Task<> ServerTarget::fill_run(const RunRecord& record, std::string id, ml
   std::string const status(record.run.status());
   auto const end = record.run.end_time();
   if (end || (!status.empty() && status != "RUNNING")) co_await client_.update_run(id, status, end);
-  if (!record.run.dataset_inputs().empty()) co_await put_dataset_inputs(record, id);
+  if (record.run.dataset_inputs().empty()) co_return;
+  if (capabilities_.log_inputs) {
+    co_await put_dataset_inputs(record, id);
+  } else {
+    context_.report.loss(Kind::run, std::string(record.run.id()), std::string(record.run.name()),
+                         "its dataset inputs are left out: the destination (" + capabilities_.name() + ") has none");
+  }
+}
+
+// What the server would cut without a word, or refuse together with the rest of the batch.
+void ServerTarget::fit_params(const RunRecord& record, mlflow::KeyValues& params) {
+  std::string const id(record.run.id());
+  std::string const name(record.run.name());
+  std::erase_if(params, [&](const mlflow::KeyValue& param) {
+    if (capabilities_.colon_in_keys || param.key.find(':') == std::string::npos) return false;
+    context_.report.loss(Kind::run, id, name,
+                         "param '" + param.key + "' is left out: the destination (" + capabilities_.name() +
+                             ") takes no ':' in keys");
+    return true;
+  });
+  for (auto& param : params) {
+    auto const end = end_of_characters(param.value, capabilities_.param_characters);
+    if (end == param.value.size()) continue;
+    param.value.resize(end);
+    context_.report.loss(Kind::run, id, name,
+                         "param '" + param.key + "' is cut to the " +
+                             std::to_string(capabilities_.param_characters) +
+                             " characters that the destination takes");
+  }
+}
+
+void ServerTarget::fit_history(RunRecord& record) {
+  if (capabilities_.colon_in_keys) return;
+  std::erase_if(record.history, [&](const mlflow::MetricSeries& series) {
+    if (series.key.find(':') == std::string::npos) return false;
+    context_.report.loss(Kind::run, std::string(record.run.id()), std::string(record.run.name()),
+                         "metric '" + series.key + "' is left out: the destination (" + capabilities_.name() +
+                             ") takes no ':' in keys");
+    return true;
+  });
+}
+
+// Links to logged models, which come after all runs.
+async::Task<> ServerTarget::note_links(const RunRecord& record, const Container& container) {
+  std::string const id(record.run.id());
+  auto const inputs = record.run.model_input_ids();
+  auto const outputs = record.run.model_outputs();
+  if (!capabilities_.logged_models) {
+    if (inputs.empty() && outputs.empty()) co_return;
+    context_.report.loss(Kind::run, id, std::string(record.run.name()),
+                         "its links to " + std::to_string(inputs.size() + outputs.size()) +
+                             " logged models are left out: the destination (" + capabilities_.name() +
+                             ") has no logged models");
+    co_return;
+  }
+  for (auto const& model : inputs) co_await ledger_->defer({0, "input", id, container.id, model});
+  for (auto const& [model, step] : outputs) {
+    co_await ledger_->defer({0, "output", id, container.id,
+                             mlflow::to_json(json::object{{"model", model}, {"step", step}})});
+  }
 }
 
 // An experiment keeps one row for each (name, digest), and the server refuses the second of two runs that
@@ -188,6 +279,8 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
 
   auto mapped = co_await map_tags(record, container);
   auto params = record.run.params();
+  fit_params(record, params);
+  fit_history(record);
   Place place;
   if (exists) {
     auto const existing = co_await client_.get_run(entry->destination_id);
@@ -228,20 +321,19 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
                               mlflow::to_json(json::object{{"src", place.source_uri}, {"dst", place.uri}})});
   if (record.run.deleted() && !container.source_deleted)
     co_await ledger_->defer_delete(DeleteKind::run, place.id);
-  for (auto const& param : params) {
-    if (characters(param.value) > most_param_characters) {
-      context_.report.loss(Kind::run, source_id, name,
-                           "param '" + param.key + "' is cut to 6000 characters by the server");
-    }
+  bool refused = false;
+  try {
+    co_await fill_run(record, place.id, mapped.tags, params);
+  } catch (const mlflow::ApiError& error) {
+    if (!exists || error.status() != 400) throw;
+    refused = true;
   }
-  co_await fill_run(record, place.id, std::move(mapped.tags), std::move(params));
+  if (refused) {
+    co_await drop_logged(client_, place.id, record.history);
+    co_await fill_run(record, place.id, std::move(mapped.tags), std::move(params));
+  }
   for (auto& link : mapped.deferred) co_await ledger_->defer(std::move(link));
-  for (auto const& model : record.run.model_input_ids())
-    co_await ledger_->defer({0, "input", source_id, container.id, model});
-  for (auto const& [model, step] : record.run.model_outputs()) {
-    co_await ledger_->defer({0, "output", source_id, container.id,
-                             mlflow::to_json(json::object{{"model", model}, {"step", step}})});
-  }
+  co_await note_links(record, container);
   bool const complete = co_await put_files(Kind::run, owner_of(record), place, record, name, source, !exists);
   if (complete) co_await ledger_->set_done(key, record.fingerprint);
   co_return exists ? Outcome::updated : Outcome::created;

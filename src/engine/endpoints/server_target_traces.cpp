@@ -186,10 +186,12 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
     report_unchanged_files(record, Kind::trace, id, name);
     co_return Outcome::unchanged;
   }
-  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  // The older form's call makes an id of its own, which everything that names the trace would miss.
   if (!capabilities_.traces_v3) {
-    throw std::runtime_error("the destination knows no traces of this form: they came with MLflow 3.2");
+    throw NotHeld("the destination (" + capabilities_.name() +
+                  ") cannot keep a trace under its id: MLflow 3.2 and later can, so upgrade it and run again");
   }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   auto const known = co_await ledger_->find(key);
   bool const there = known && known->seen;
   auto const outcome = there ? Outcome::updated : Outcome::created;

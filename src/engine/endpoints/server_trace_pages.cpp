@@ -24,7 +24,8 @@ class TracePages final : public Pages<TraceRecord> {
 
   async::Task<std::optional<std::vector<TraceRecord>>> next() override {
     if (!source_.may_have_traces(experiment_id_)) co_return std::nullopt;
-    if (links_ == nullptr) links_ = co_await source_.trace_links();
+    bool const wanted = known_.holds(Kind::trace);
+    if (wanted && links_ == nullptr) links_ = co_await source_.trace_links();
     while (waiting_.empty()) {
       if (walker_.done()) co_return std::nullopt;
       co_await read_page();
@@ -34,6 +35,7 @@ class TracePages final : public Pages<TraceRecord> {
       group.emplace_back().trace = std::move(waiting_.front());
       waiting_.pop_front();
     }
+    if (!wanted) co_return group;
     if (!std::exchange(folders_asked_, true)) folders_ = co_await list_owner_folders(source_.client(), folder_of_all());
     co_await complete(group);
     co_return group;
@@ -44,7 +46,7 @@ class TracePages final : public Pages<TraceRecord> {
     std::optional<mlflow::Page<mlflow::Trace>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_traces({experiment_id_}, time_filter(), page_size_, walker_.token());
+      page = co_await source_.search_traces({experiment_id_}, time_filter(), page_size_, walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;

@@ -45,6 +45,9 @@ class Known {
   // `container`: source id of the experiment, "" where there is none.
   virtual async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
                                       std::string fingerprint) = 0;
+  // False when the target has no place for that kind: then only its listing is read, and the target says why
+  // it skips each object.
+  virtual bool holds(Kind) const { return true; }
   // Source ids of the logged models that the target has of this experiment from earlier jobs. A server lists
   // deleted ones nowhere, and the runs that name them are not read again while they are unchanged.
   virtual async::Task<std::vector<std::string>> known_logged_models(std::string) {

@@ -53,11 +53,20 @@ struct Capabilities {
   bool graphql = false;        // /graphql with mlflowListArtifacts
   bool logged_models = false;  // logged-models/*, runs/outputs
   bool log_inputs = false;
+  bool aliases = false;    // of registered models
+  bool traces_v2 = false;  // 2.0 traces, on a server without the newer form
   bool traces_v3 = false;  // 3.0 traces/search
   bool otlp_json = false;  // POST /v1/traces takes JSON, and its spans can be read back unchanged
   bool prompts = false;    // prompts stand apart from registered models
   bool workspaces = false;
   bool decodes_paths_twice = false;  // '#' refused and %XX decoded again in artifact paths (mlflow-rest 8.3)
+  // Files of any name come through the proxy. Before 3.13 those with names outside ASCII come by run or logged
+  // model id only (mlflow-rest 8.3).
+  bool proxies_any_name = false;
+  bool colon_in_keys = false;        // of params and metrics; refused before
+  std::size_t param_characters = 0;  // longer values are cut, or refused
+  // For people: "MLflow 2.22.5", or what is known without a version.
+  std::string name() const;
 };
 
 template <class T>
@@ -75,8 +84,8 @@ class Client {
 
   http::Client& http() const { return http_; }
 
-  // Three requests: /version, server-info, one experiment; six more on a server without server-info. Throws
-  // ApiError (authentication, wrong prefix: no MLflow there) or TransportError.
+  // Three requests: /version, server-info, one experiment; seven or eight more on a server without server-info.
+  // Throws ApiError (authentication, wrong prefix: no MLflow there) or TransportError.
   async::Task<Capabilities> probe();
 
   // --- experiments -------------------------------------------------------------------------------------
@@ -178,6 +187,10 @@ class Client {
   // Infos with their assessments, oldest first. Works for deleted experiments.
   async::Task<Page<Trace>> search_traces(std::vector<std::string> experiment_ids, std::string filter,
                                          int max_results, std::string page_token);
+  // The same traces from a server of the form before (2.14 to 3.1), each as the newer form's info
+  // (trace_v2.hpp). At most 100 experiments: their ids stand in the URL.
+  async::Task<Page<Trace>> search_traces_v2(std::vector<std::string> experiment_ids, int max_results,
+                                            std::string page_token);
   async::Task<std::optional<Trace>> get_trace_info(std::string trace_id);
   // The text {"spans":[...]}, attributes as stored; the file's own bytes where spans are in an artifact.
   async::Task<std::string> get_trace_data(std::string trace_id);

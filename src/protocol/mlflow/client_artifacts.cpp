@@ -102,7 +102,7 @@ async::Task<http::Download> Client::open_logged_model_artifact(std::string model
 
 async::Task<http::Download> Client::open_trace_data(std::string trace_id) {
   std::string query = Query("GET get-trace-artifact").text("request_id", trace_id).take();
-  co_return co_await open_target(http_, "/ajax-api/3.0/mlflow/get-trace-artifact" + query);
+  co_return co_await open_target(http_, std::string(ajax2) + "get-trace-artifact" + query);
 }
 
 async::Task<> Client::put_proxied(std::string path, async::OpenReader open, std::uint64_t size) {

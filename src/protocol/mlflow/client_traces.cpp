@@ -5,6 +5,7 @@
 #include "protocol/mlflow/call.hpp"
 #include "protocol/mlflow/client.hpp"
 #include "protocol/mlflow/limits.hpp"
+#include "protocol/mlflow/trace_v2.hpp"
 
 namespace mlferry::mlflow {
 
@@ -13,6 +14,7 @@ namespace {
 // Spans hold prompts and answers of language models: one trace can be large.
 constexpr std::size_t max_trace_bytes = 512u << 20;
 constexpr std::size_t max_search_bytes = 256u << 20;
+constexpr std::size_t max_experiments_v2 = 100;
 
 std::string location(std::string_view experiment_id) {
   std::string text = R"({"type":"MLFLOW_EXPERIMENT","mlflow_experiment":{"experiment_id":)";
@@ -42,6 +44,24 @@ async::Task<Page<Trace>> Client::search_traces(std::vector<std::string> experime
   co_return answer_page<Trace>(name, std::move(answer), "traces", page_token);
 }
 
+async::Task<Page<Trace>> Client::search_traces_v2(std::vector<std::string> experiment_ids, int max_results,
+                                                  std::string page_token) {
+  constexpr std::string_view name = "GET traces";
+  require_page_size(name, max_results);
+  require_at_most(name, "experiments", experiment_ids.size(), max_experiments_v2);
+  if (experiment_ids.empty()) co_return Page<Trace>{};
+  Query query(name);
+  for (auto const& id : experiment_ids) query.text("experiment_ids", id);
+  query.integer("max_results", max_results).text("order_by", "timestamp_ms ASC");
+  query.text_unless_empty("page_token", page_token);
+  Call call = get_call(api2_target("traces") + query.take(), http::RequestClass::search);
+  call.max_response_bytes = max_search_bytes;
+  json::object answer = co_await ask(http_, std::move(call));
+  auto page = answer_page<Trace>(name, std::move(answer), "traces", page_token);
+  for (auto& trace : page.items) trace.doc = trace_info_from_v2(std::move(trace.doc));
+  co_return page;
+}
+
 async::Task<std::optional<Trace>> Client::get_trace_info(std::string trace_id) {
   constexpr std::string_view name = "GET traces";
   require_id(name, "trace id", trace_id);
@@ -56,7 +76,7 @@ async::Task<std::optional<Trace>> Client::get_trace_info(std::string trace_id) {
 async::Task<std::string> Client::get_trace_data(std::string trace_id) {
   constexpr std::string_view name = "GET get-trace-artifact";
   require_id(name, "trace id", trace_id);
-  Call call = get_call("/ajax-api/3.0/mlflow/get-trace-artifact" + Query(name).text("request_id", trace_id).take());
+  Call call = get_call(std::string(ajax2) + "get-trace-artifact" + Query(name).text("request_id", trace_id).take());
   call.max_response_bytes = max_trace_bytes;
   http::Response response = co_await send_call(http_, std::move(call));
   if (!response.ok()) throw api_error(name, response.status, response.body);

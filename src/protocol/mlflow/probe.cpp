@@ -10,6 +10,9 @@
 namespace mlferry::mlflow {
 namespace {
 
+constexpr std::size_t old_param_characters = 500;
+constexpr std::size_t new_param_characters = 6000;
+
 std::string_view trimmed(std::string_view text) {
   std::size_t const start = text.find_first_not_of(" \t\r\n");
   if (start == text.npos) return {};
@@ -67,8 +70,14 @@ async::Task<> ask_each(http::Client& http, Capabilities& found) {
   found.logged_models = co_await has_call(
       http, post_call(api2_target("logged-models/search"), R"({"experiment_ids":["0"],"max_results":1})",
                       http::RequestClass::search));
+  found.aliases =
+      co_await has_call(http, get_call(api2_target("registered-models/alias?name=mlferry&alias=none")));
   found.traces_v3 = co_await has_call(http, post_call(std::string(api3) + "traces/search",
                                                       R"({"max_results":1})", http::RequestClass::search));
+  if (!found.traces_v3) {
+    found.traces_v2 = co_await has_call(http, get_call(api2_target("traces?experiment_ids=0&max_results=1"),
+                                                       http::RequestClass::search));
+  }
 
   // The schema grew with time, so the field itself is asked for.
   Call schema = post_call("/graphql", R"({"query":"{__type(name:\"Query\"){fields{name}}}"})",
@@ -80,8 +89,11 @@ async::Task<> ask_each(http::Client& http, Capabilities& found) {
       co_await send_call(http, get_call("/api/2.0/mlflow-artifacts/artifacts?path=a%23b"));
   auto const version = parse_version(found.version);
   found.decodes_paths_twice = hash.status == 400 || (!hash.ok() && version && *version >= Version{2, 9, 0});
-  // No call shows it (mlflow-rest 9); every server with logged models has them.
-  found.prompts = found.logged_models || (version && *version >= Version{2, 21, 0});
+  // No call shows the rest (mlflow-rest 9); every server with logged models has all of it.
+  auto const since = [&](Version first) { return found.logged_models || (version && *version >= first); };
+  found.prompts = since({2, 21, 0});
+  found.colon_in_keys = since({2, 17, 0});
+  found.param_characters = since({2, 9, 0}) ? new_param_characters : old_param_characters;
 }
 
 async::Task<Capabilities> find_capabilities(http::Client& http) {
@@ -104,16 +116,24 @@ async::Task<Capabilities> find_capabilities(http::Client& http) {
     // server-info is younger than all of these.
     found.history_bulk = found.graphql = found.logged_models = true;
     found.log_inputs = found.traces_v3 = found.prompts = found.decodes_paths_twice = true;
+    found.aliases = found.colon_in_keys = true;
+    found.param_characters = new_param_characters;
   } else {
     co_await ask_each(http, found);
   }
   // Only a write would show it (mlflow-rest 9).
   auto const version = parse_version(found.version);
   found.otlp_json = found.traces_v3 && version && *version >= Version{3, 12, 0};
+  found.proxies_any_name = version && *version >= Version{3, 13, 0};
   co_return found;
 }
 
 }  // namespace
+
+std::string Capabilities::name() const {
+  if (!version.empty()) return "MLflow " + version;
+  return logged_models ? "MLflow 3" : "an MLflow without a version, so before 2.3";
+}
 
 async::Task<Capabilities> Client::probe() {
   try {

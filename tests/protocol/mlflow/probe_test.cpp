@@ -52,45 +52,93 @@ TEST_SUITE("protocol") {
     CHECK(found.version == "3.17.2");
     CHECK(found.workspaces);
     CHECK((found.history_bulk && found.graphql && found.logged_models && found.log_inputs &&
-           found.traces_v3 && found.decodes_paths_twice));
+           found.traces_v3 && found.decodes_paths_twice && found.aliases && found.colon_in_keys && found.proxies_any_name));
+    CHECK(!found.traces_v2);
   }
 
-  TEST_CASE("probe: a 2.14 server is asked for each thing") {
+  // mlflow-rest 9: what servers of each generation answer to the questions.
+  TEST_CASE("probe: servers without server-info are asked for each thing, by generations") {
+    constexpr bool yes = true, no = false;
+    struct Row {
+      const char* version;  // "": no such call
+      bool bulk, log_inputs, logged_models, aliases, traces_v3, traces_v2, lists_by_graphql, refuses_hash;
+      bool prompts, colon;
+      std::size_t param_characters;
+    };
+    for (auto const& row : {
+             Row{"", no, no, no, no, no, no, no, no, no, no, 500},           // 1.30, 2.0
+             Row{"2.3.2", yes, no, no, yes, no, no, no, no, no, no, 500},    //
+             Row{"2.7.1", yes, yes, no, yes, no, no, no, no, no, no, 500},   //
+             Row{"2.9.2", yes, yes, no, yes, no, no, no, yes, no, no, 6000},  //
+             Row{"2.14.3", yes, yes, no, yes, no, yes, yes, yes, no, no, 6000},
+             Row{"2.17.2", yes, yes, no, yes, no, yes, yes, yes, no, yes, 6000},
+             Row{"2.20.4", yes, yes, no, yes, no, yes, yes, yes, no, yes, 6000},
+             Row{"2.22.5", yes, yes, no, yes, no, yes, yes, yes, yes, yes, 6000},
+             Row{"3.1.4", yes, yes, yes, yes, no, yes, yes, yes, yes, yes, 6000},
+             Row{"3.2.0", yes, yes, yes, yes, yes, no, yes, yes, yes, yes, 6000},
+             Row{"3.9.0", yes, yes, yes, yes, yes, no, yes, yes, yes, yes, 6000},
+         }) {
+      CAPTURE(std::string(row.version));
+      Bench bench;
+      auto const known = [&](bool there) {
+        if (there) {
+          bench.answer(400, R"({"error_code":"INVALID_PARAMETER_VALUE"})");
+        } else {
+          bench.missing();
+        }
+      };
+      if (*row.version == '\0') {
+        bench.missing();
+      } else {
+        bench.answer(200, row.version);
+      }
+      bench.missing().answer(200, "{}");  // server-info, experiments
+      for (bool const there : {row.bulk, row.log_inputs, row.logged_models, row.aliases, row.traces_v3}) known(there);
+      if (!row.traces_v3) known(row.traces_v2);
+      std::string const field = row.lists_by_graphql ? "mlflowListArtifacts" : "mlflowGetRun";
+      bench.answer(200, R"({"data":{"__type":{"fields":[{"name":")" + field + R"("}]}}})");
+      if (row.refuses_hash) {
+        bench.answer(400, R"({"error_code":"INVALID_PARAMETER_VALUE"})");
+      } else {
+        bench.answer(200, R"({"files":[]})");
+      }
+      Capabilities const found = bench.probe();
+      CHECK(bench.server.answers_left() == 0);
+      CHECK(found.version == row.version);
+      CHECK(found.history_bulk == row.bulk);
+      CHECK(found.log_inputs == row.log_inputs);
+      CHECK(found.logged_models == row.logged_models);
+      CHECK(found.aliases == row.aliases);
+      CHECK(found.traces_v3 == row.traces_v3);
+      CHECK(found.traces_v2 == row.traces_v2);
+      CHECK(found.graphql == row.lists_by_graphql);
+      CHECK(found.decodes_paths_twice == row.refuses_hash);
+      CHECK(found.prompts == row.prompts);
+      CHECK(found.colon_in_keys == row.colon);
+      CHECK(found.param_characters == row.param_characters);
+      CHECK(!found.workspaces);
+      CHECK(!found.otlp_json);
+      CHECK(!found.proxies_any_name);
+    }
+  }
+
+  TEST_CASE("probe: features that nobody knows yet, and other versions, do no harm") {
     Bench bench;
-    bench.answer(200, "2.14.3").missing().answer(200, "{}");
-    bench.answer(200, R"({"metrics":[]})");                            // get-history-bulk
-    bench.answer(400, R"({"error_code":"INVALID_PARAMETER_VALUE"})");  // log-inputs
-    bench.missing();                                                   // logged-models
-    bench.missing();                                                   // traces/search
-    bench.answer(200,
-                 R"({"data":{"__type":{"fields":[{"name":"mlflowGetRun"}]}}})");  // no listing in the schema
-    bench.answer(400, R"({"error_code":"INVALID_PARAMETER_VALUE"})");             // '#'
+    bench.answer(200, "4.0.0rc1+vendor\n")
+        .answer(200, R"({"store_type":"Teleporter","features_enabled":{"teleport":{"x":[1]}},"new":null})")
+        .answer(200, R"({"x_future":[{}]})");
     Capabilities const found = bench.probe();
     CHECK(bench.server.answers_left() == 0);
-    CHECK(found.history_bulk);
-    CHECK(found.log_inputs);
-    CHECK(!found.logged_models);
-    CHECK(!found.traces_v3);
-    CHECK(!found.graphql);
+    CHECK(found.traces_v3);
+    CHECK(found.otlp_json);
+    CHECK(found.param_characters == 6000);
     CHECK(!found.workspaces);
-    CHECK(found.decodes_paths_twice);
-  }
-
-  TEST_CASE("probe: a 1.30 server") {
-    Bench bench;
-    bench.missing().missing().answer(200, "{}");
-    bench.missing().missing().missing().missing().missing();
-    bench.answer(200, R"({"files":[]})");
-    Capabilities const found = bench.probe();
-    CHECK(found.version == "");
-    CHECK(!(found.history_bulk || found.graphql || found.logged_models || found.log_inputs ||
-            found.traces_v3 || found.decodes_paths_twice));
   }
 
   TEST_CASE("probe: a page application that says 200 to everything is no server-info") {
     Bench bench;
     bench.answer(200, "<html>app</html>").answer(200, "{}").answer(200, "{}");
-    bench.missing().missing().missing().missing();
+    bench.missing().missing().missing().missing().missing().missing();
     bench.answer(200, R"({"data":{"__type":{"fields":[{"name":"mlflowListArtifacts"}]}}})");
     bench.answer(503, "artifacts are not served");
     Capabilities const found = bench.probe();
