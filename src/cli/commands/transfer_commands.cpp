@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "cli/commands/commands.hpp"
-#include "cli/endpoints.hpp"
+#include "cli/places.hpp"
 #include "engine/compare.hpp"
 #include "engine/transfer.hpp"
 
@@ -16,6 +16,7 @@ struct Job {
   GlobalOptions global;
   ServerOptions source, destination;
   ArchiveOptions archive;
+  PlaceOptions place;
   engine::CompareOptions compare;
   bool verify_after = false;
 };
@@ -41,11 +42,10 @@ ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
 ExitCode export_all(const Job& job) {
   Runtime runtime(job.global);
   ServerEnd server(runtime, job.source, Side::source, true);
-  auto archive = open_archive(runtime, job.archive);
   engine::ServerSource source(runtime.context(), server.client, {server.name, server.local_artifacts, true});
-  engine::ArchiveTarget target(runtime.context(), *archive, job.archive.place);
+  auto place = open_target(runtime, job.place);
   auto body = [&]() -> async::Task<ExitCode> {
-    co_await engine::transfer(runtime.context(), source, target);
+    co_await engine::transfer(runtime.context(), source, *place.target);
     co_return ExitCode::ok;
   };
   return finish(runtime, runtime.run(body), finish_transfer);
@@ -54,16 +54,19 @@ ExitCode export_all(const Job& job) {
 ExitCode import_all(const Job& job) {
   Runtime runtime(job.global);
   ServerEnd server(runtime, job.destination, Side::destination, true);
-  auto archive = open_archive(runtime, job.archive);
-  engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, job.archive.snapshot);
+  auto place = open_source(runtime, runtime.context(), job.place);
   engine::ServerTarget target(runtime.context(), server.client, state_folder(job.global),
                               server.local_artifacts);
   auto body = [&]() -> async::Task<ExitCode> {
-    co_await engine::transfer(runtime.context(), source, target);
+    co_await engine::transfer(runtime.context(), *place.source, target);
     if (job.verify_after && !job.global.dry_run) {
-      auto original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
-                                                              job.archive.snapshot);
-      co_await verify_after(runtime, std::move(original), server.client, server.local_artifacts);
+      // What cannot be read there is in the report already.
+      auto const& context = runtime.context();
+      engine::Report unseen;
+      engine::Context const quiet{context.executor, context.pool,    context.memory, context.transfers,
+                                  unseen,           context.options, context.log};
+      auto original = open_source(runtime, quiet, job.place);
+      co_await verify_after(runtime, std::move(original.source), server.client, server.local_artifacts);
     }
     co_return ExitCode::ok;
   };
@@ -128,23 +131,18 @@ void add_verify_flag(CLI::App& command, Job& job) {
 
 void add_export_all(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
-  auto* command = app.add_subcommand("export-all", "Back up a whole server into an archive");
+  auto* command = app.add_subcommand("export-all", "Back up a whole server into an archive or a directory");
   add_server_options(*command, job->source, Side::source, true);
-  add_archive_option(*command, job->archive, true);
-  command->add_option("--compression", job->archive.compression, "zstd level; 0 stores as it is")
-      ->envname("MLFERRY_COMPRESSION")
-      ->check(CLI::Range(0, 19))
-      ->capture_default_str();
+  add_output_options(*command, job->place);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return export_all(*job); }; });
 }
 
 void add_import_all(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
-  auto* command = app.add_subcommand("import-all", "Restore a whole server from an archive");
+  auto* command = app.add_subcommand("import-all", "Restore a whole server from an archive or a directory");
   add_server_options(*command, job->destination, Side::destination, true);
-  add_archive_option(*command, job->archive, true);
-  add_snapshot_option(*command, job->archive);
+  add_input_options(*command, job->place);
   add_verify_flag(*command, *job);
   add_global_options(*command, job->global);
   command->callback([job, &run] { run = [job] { return import_all(*job); }; });
