@@ -168,8 +168,10 @@ json::object registered_model_from_tree(const json::object& model) {
   };
   if (auto const* list = mlflow::get_array(model, "aliases")) {
     for (auto const& item : *list) {
-      if (auto const* alias = item.if_object())
-        add(mlflow::get_string(*alias, "alias"), mlflow::get_string(*alias, "version"));
+      auto const* alias = item.if_object();
+      if (alias == nullptr || mlflow::get_int(*alias, "version").value_or(0) <= 0)
+        throw mlflow::JsonError("one of 'aliases' has no number in 'version'");
+      add(mlflow::get_string(*alias, "alias"), mlflow::get_string(*alias, "version"));
     }
   }
   if (auto const* versions = mlflow::get_array(model, "versions")) {

@@ -51,6 +51,11 @@ async::Task<bool> is_tree(tree::TreeReader& reader) {
   co_return false;
 }
 
+std::optional<std::string> about_file(std::optional<std::string> failure, const std::string& name) {
+  if (failure && failure->find(name) == failure->npos) failure = name + ": " + *failure;
+  return failure;
+}
+
 TreeSource::TreeSource(const Context& context, std::string folder, TreeSourceOptions options)
     : context_(context), reader_(context.pool, std::move(folder)), options_(options) {}
 
@@ -135,7 +140,13 @@ async::Task<std::vector<std::string>> TreeSource::folders_with(std::string place
   auto const listing = co_await reader_.list(place);
   if (!listing) co_return names;
   for (auto const& name : listing->folders) {
-    if (co_await reader_.find(below(place, name) + "/" + file)) names.push_back(name);
+    bool there = false;
+    auto look = [&]() -> async::Task<> {
+      there = (co_await reader_.find(below(below(place, name), file))).has_value();
+    };
+    // What is there and no file (a link, say) is told when it is read.
+    if (co_await attempt(look())) there = true;
+    if (there) names.push_back(name);
   }
   co_return names;
 }
@@ -177,6 +188,9 @@ async::Task<SourceInfo> TreeSource::open() {
     if (has(listing->files, file)) return "";
     return std::nullopt;
   };
+  // Throws for one that is a link.
+  for (std::string const name : {"experiments", "models", "prompts", "evaluation_datasets"})
+    co_await reader_.is_folder(name);
   single_experiment_ = has(listing->files, "experiment.json");
   experiments_ =
       single_experiment_ ? std::optional<std::string>("") : folder("experiments", "experiments.json");

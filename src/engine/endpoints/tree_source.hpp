@@ -26,6 +26,9 @@ struct TreeSourceOptions {
 // Whether there is something at this place that looks like a tree.
 async::Task<bool> is_tree(tree::TreeReader& reader);
 
+// The text of a failure, with the file that it is about in front unless it is named already.
+std::optional<std::string> about_file(std::optional<std::string> failure, const std::string& name);
+
 class TreeSource final : public Source {
  public:
   TreeSource(const Context& context, std::string folder, TreeSourceOptions options = {});
@@ -77,6 +80,7 @@ class TreeSource final : public Source {
 
   // tree_source_pages.cpp
   async::Task<std::optional<ExperimentRecord>> read_experiment(std::string place, std::string listed_name);
+  async::Task<std::string> find_run(const Container& container, std::string listed);
   async::Task<RunRecord> read_run(const Container& container, std::string listed);
   async::Task<> fill_run(RunRecord& record, const Container& container, std::string place,
                          std::string listed);

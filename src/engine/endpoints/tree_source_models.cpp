@@ -167,7 +167,7 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_model(std::st
     }
   };
   auto const folder = place.substr(place.rfind('/') + 1);
-  auto failure = co_await attempt(read());
+  auto failure = about_file(co_await attempt(read()), name);
   if (!failure && !models_given_.insert(std::string(record.model.name())).second)
     failure = name + ": a second model of the name " + std::string(record.model.name());
   if (!failure) co_return record;
@@ -274,7 +274,7 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(st
       version_places_[version_id(item.version.name(), item.version.number())] = folder + "/artifacts";
     }
   };
-  if (auto const failure = co_await attempt(read())) {
+  if (auto const failure = about_file(co_await attempt(read()), below(*prompts_, name))) {
     fail(Kind::prompt, name, name, *failure);
     co_return std::nullopt;
   }
@@ -307,7 +307,8 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts
       record.fingerprint += version.fingerprint;
       record.versions.push_back(std::move(version));
     };
-    if (auto const failure = co_await attempt(read())) fail(Kind::prompt_version, folder, folder, *failure);
+    if (auto const failure = about_file(co_await attempt(read()), name))
+      fail(Kind::prompt_version, folder, folder, *failure);
   }
   std::vector<RegisteredModelRecord> records;
   for (auto& [name, record] : by_name) {
@@ -384,7 +385,7 @@ async::Task<std::optional<ObjectRecord>> TreeSource::read_dataset(std::string pl
     if (record.id.empty()) record.id = record.name;
   };
   auto const folder = place.substr(place.rfind('/') + 1);
-  if (auto const failure = co_await attempt(read())) {
+  if (auto const failure = about_file(co_await attempt(read()), place + "/evaluation_dataset.json")) {
     fail(Kind::evaluation_dataset, folder, folder, *failure);
     co_return std::nullopt;
   }

@@ -167,7 +167,7 @@ async::Task<std::optional<ExperimentRecord>> TreeSource::read_experiment(std::st
           "an export of this age (layout V5) holds no dataset inputs, logged models or traces");
     }
   };
-  auto failure = co_await attempt(read());
+  auto failure = about_file(co_await attempt(read()), name);
   if (!failure && containers_.contains(container.id))
     failure = name + ": a second experiment of the id " + container.id;
   if (failure) {
@@ -275,27 +275,33 @@ class TreeSource::ChildPages : public Pages<Record> {
   std::size_t at_ = 0;
 };
 
+// The folder that the run's folder is in: by the layouts, else a model's, where export-models keeps a copy.
+async::Task<std::string> TreeSource::find_run(const Container& container, std::string listed) {
+  auto const usual = below(container.place, "runs");
+  for (auto const& place : {usual, container.place}) {
+    if (co_await reader_.find(below(place, listed) + "/run.json")) co_return place;
+  }
+  auto const models = models_ ? co_await folders_with(*models_, "model.json") : std::vector<std::string>();
+  for (auto const& model : models) {
+    auto const place = below(*models_, model);
+    if (co_await reader_.find(below(place, listed) + "/run.json")) co_return place;
+  }
+  throw tree::TreeError(below(container.place, "experiment.json") + " lists it, but " + below(usual, listed) +
+                        "/run.json is missing");
+}
+
 // The record of a run that cannot be read has its id and the cause.
 async::Task<RunRecord> TreeSource::read_run(const Container& container, std::string listed) {
   RunRecord record;
   record.run.doc = {{"info", json::object{{"run_id", listed}, {"experiment_id", container.id}}}};
+  auto place = below(container.place, "runs");
   auto read = [&]() -> async::Task<> {
     check_part(listed, below(container.place, "experiment.json"));
-    auto place = below(container.place, "runs");
-    if (!co_await reader_.find(below(place, listed) + "/run.json")) {
-      if (!co_await reader_.find(below(container.place, listed) + "/run.json")) {
-        throw tree::TreeError(below(container.place, "experiment.json") + " lists it, but " +
-                              below(place, listed) + "/run.json is missing");
-      }
-      place = container.place;
-    }
+    place = co_await find_run(container, listed);
     co_await fill_run(record, container, place, listed);
   };
-  if (auto const failure = co_await attempt(read())) {
-    record.read_error = *failure;
-    record.files.clear();
-    record.gaps.clear();
-  }
+  auto const failure = co_await attempt(read());
+  if (failure) record.read_error = *about_file(failure, below(place, listed) + "/run.json");
   co_return record;
 }
 
@@ -361,11 +367,10 @@ async::Task<LoggedModelRecord> TreeSource::read_logged_model(const Container& co
     check_part(listed, below(container.place, "experiment.json"));
     co_await fill_logged_model(record, container, listed);
   };
-  if (auto const failure = co_await attempt(read())) {
-    record.read_error = *failure;
-    record.files.clear();
-    record.gaps.clear();
-  }
+  auto const failure = co_await attempt(read());
+  if (failure)
+    record.read_error =
+        *about_file(failure, below(container.place, "logged_models/" + listed) + "/logged_model.json");
   co_return record;
 }
 
@@ -396,11 +401,9 @@ async::Task<TraceRecord> TreeSource::read_trace(const Container& container, std:
     check_part(listed, below(container.place, "experiment.json"));
     co_await fill_trace(record, container, listed);
   };
-  if (auto const failure = co_await attempt(read())) {
-    record.read_error = *failure;
-    record.files.clear();
-    record.gaps.clear();
-  }
+  auto const failure = co_await attempt(read());
+  if (failure)
+    record.read_error = *about_file(failure, below(container.place, "traces/" + listed) + "/trace.json");
   co_return record;
 }
 
