@@ -56,15 +56,20 @@ build_preset() {
   ninja -C "build/$preset" -j "$jobs" "$@" >"$log" 2>&1 || { grep -E 'error|FAILED' -A8 "$log" | tail -60 >&2; die "build failed (whole log: $log)"; }
 }
 
-# The Python environment of tests and demo, made again when the pinned versions change.
-make_venv() {
-  local wanted=$root/tests/requirements.txt mark=$venv/requirements.installed
+# install_venv FOLDER REQUIREMENTS OPTION...: made again when the pinned versions change.
+install_venv() {
+  local folder=$1 wanted=$root/$2 mark=$1/requirements.installed
   cmp -s "$wanted" "$mark" && return
-  say "installing tests/requirements.txt into build/venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+  say "installing $2 into ${folder#"$root"/}"
+  python3 -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "${@:3}" -r "$wanted"
   cp "$wanted" "$mark"
 }
+
+# The Python environment of tests and demo.
+make_venv() { install_venv "$venv" tests/requirements.txt; }
+# That of the package whose directories we read and write; all it needs is pinned.
+make_peer_venv() { install_venv "$venv-peer" tests/requirements-peer.txt --no-deps; }
 
 # start_server NAME FOLDER: a real mlflow server; sets NAME_url and NAME_pid. Stopped by stop_servers.
 server_pids=()
