@@ -195,6 +195,57 @@ TEST_SUITE("engine") {
     }
   }
 
+  TEST_CASE("tree: a run larger than the memory for data goes in, out, and again") {
+    test::ScratchFolder scratch;
+    boost::asio::io_context loop;
+    FakeMlflow from{loop, {}}, to{loop, test::destination({})};
+    auto const run = test::make_run(from, "0", "long");
+    constexpr int points = 60'000;
+    for (int i = 0; i < points; i += 1000) {
+      json::array rows;
+      for (int k = i; k < i + 1000; ++k) {
+        rows.push_back(
+            json::object{{"key", k % 2 == 0 ? "a" : "b"}, {"value", 0.1 * k}, {"timestamp", k}, {"step", k}});
+      }
+      from.post("runs/log-batch", {{"run_id", run}, {"metrics", std::move(rows)}});
+    }
+    from.put_file(test::run_files(from, run) + "/MLmodel", "run_id: " + run + "\n");
+    auto const folder = (scratch.path() / "tree").string();
+    auto job = [&](std::string from_folder, std::string to_folder) {
+      test::Ferry ferry(loop);
+      ferry.memory.set_capacity(4u << 20);
+      auto body = [](test::Ferry& ferry, const FakeMlflow& from, const FakeMlflow& to,
+                     std::string from_folder, std::string to_folder, std::string state) -> async::Task<> {
+        std::optional<test::Link> link;
+        std::unique_ptr<Source> source;
+        std::unique_ptr<Target> target;
+        if (from_folder.empty()) {
+          source = std::make_unique<ServerSource>(ferry.context, link.emplace(ferry, from).client,
+                                                  ServerSourceOptions{"http://s", false, false});
+        } else {
+          source = std::make_unique<TreeSource>(ferry.context, from_folder);
+        }
+        if (to_folder.empty()) {
+          target =
+              std::make_unique<ServerTarget>(ferry.context, link.emplace(ferry, to).client, state, false);
+        } else {
+          target = std::make_unique<TreeTarget>(ferry.context, to_folder);
+        }
+        co_await transfer(ferry.context, *source, *target);
+      };
+      test::run(loop, body(ferry, from, to, from_folder, to_folder, (scratch.path() / "state").string()));
+      CHECK(failures(ferry.report) == "");
+      return ferry.report.total_created();
+    };
+    CHECK(job("", folder) > 0);
+    CHECK(job("", folder) == 0);
+    CHECK(job(folder, folder + "2") > 0);
+    CHECK(job(folder, folder + "2") == 0);
+    CHECK(job(folder + "2", "") > 0);
+    CHECK(job(folder + "2", "") == 0);
+    CHECK(test::difference(from, to) == "");
+  }
+
   TEST_CASE("tree: who edits what the package's stanza says is believed") {
     Trees t;
     t.export_it();

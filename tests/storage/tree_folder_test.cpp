@@ -257,6 +257,25 @@ TEST_SUITE("storage") {
     CHECK(t.run(read(reader)) == "hello");
   }
 
+  TEST_CASE("tree reader: the end of a file from a marker on, however long it is") {
+    Tree t;
+    fs::create_directories(t.path);
+    tree::TreeReader reader(t.pool, t.path);
+    for (std::size_t const before : {0u, 1u, 16'380u, 16'384u, 70'000u}) {
+      for (std::size_t const behind : {0u, 16'381u, 70'000u}) {
+        write_file(t.at("f"), "<m>" + std::string(before, 'a') + "<m>" + std::string(behind, 'b'));
+        auto const end = t.run(reader.read_end("f", "<m>", 1 << 20));
+        REQUIRE(end);
+        CHECK(*end == "<m>" + std::string(behind, 'b'));
+      }
+    }
+    CHECK_FALSE(t.run(reader.read_end("f", "<x>", 1 << 20)));
+    CHECK_FALSE(t.run(reader.read_end("f", "<m>", 1000)));
+    CHECK_FALSE(t.run(reader.read_end("none", "<m>", 1000)));
+    write_file(t.at("f"), "");
+    CHECK_FALSE(t.run(reader.read_end("f", "<m>", 1000)));
+  }
+
   TEST_CASE("tree reader: a folder nested without end is a problem, not a crash") {
     Tree t;
     auto folder = fs::path(t.path);

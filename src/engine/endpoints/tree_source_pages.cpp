@@ -231,23 +231,31 @@ class TreeSource::ChildPages : public Pages<Record> {
     std::uint64_t bytes = 0;
     auto end = at_;
     for (; end < list_->size() && end - at_ < most_page && bytes < page_text_bytes; ++end)
-      bytes += co_await size_of((*list_)[end]);
+      bytes += co_await text_size((*list_)[end]);
     auto permit = std::make_shared<async::Permit>(
         co_await source_.context_.memory.acquire(least_memory + memory_per_byte * bytes));
+    std::size_t kept = 0;
     for (; at_ < end; ++at_) {
       auto record = co_await (source_.*read_)(*container_, (*list_)[at_]);
       record.memory = permit;
+      kept += size_of(record);
       if (record.read_error.empty() && !record.fingerprint.empty() && !source_.context_.options.full) {
         record.unchanged =
             co_await known_.unchanged(kind_, container_->id, id_of(record), record.fingerprint);
       }
       records.push_back(std::move(record));
     }
+    // Never all that there is: who writes these records may need some, too.
+    permit->shrink_to(std::min<std::uint64_t>(kept, source_.context_.memory.capacity() / 2));
     co_return records;
   }
 
  private:
-  async::Task<std::uint64_t> size_of(const std::string& name) {
+  static std::size_t size_of(const RunRecord& record) { return footprint(record); }
+  static std::size_t size_of(const LoggedModelRecord&) { return 16u << 10; }
+  static std::size_t size_of(const TraceRecord& record) { return (8u << 10) + 1024 * record.spans.size(); }
+
+  async::Task<std::uint64_t> text_size(const std::string& name) {
     if (kind_ != Kind::run || !tree::is_plain_part(name)) co_return 16u << 10;
     std::uint64_t size = 0;
     auto look = [&]() -> async::Task<> {

@@ -22,8 +22,17 @@ std::int64_t now() {
       .count();
 }
 
-// The fingerprint in a file of the tree, without making a document of all of it.
-std::string fingerprint_in(std::string_view text) {
+// Where our stanza begins in a file that we wrote, and in a run.json what comes behind its tags: strings hold
+// no line feeds, so that these texts are nowhere else.
+constexpr const char* own_marker = "\n  \"mlferry\": {\n";
+constexpr const char* inputs_marker = "\n    \"inputs\": {";
+constexpr std::uint64_t most_end_bytes = 64u << 20;
+
+// `end`: of a file, from one of the markers on.
+std::string fingerprint_in(const std::string& end) {
+  auto const at = end.rfind(own_marker);
+  if (at == end.npos) return {};
+  auto const text = "{" + end.substr(at);
   auto const own = tree::find_member(text, {0, text.size()}, own_stanza_name);
   auto const found = own ? tree::find_member(text, *own, "fingerprint") : std::nullopt;
   if (!found) return {};
@@ -31,11 +40,11 @@ std::string fingerprint_in(std::string_view text) {
   return value.is_string() ? std::string(value.get_string()) : std::string();
 }
 
-// The logged models that a run.json names.
-void add_named_models(std::string_view text, std::set<std::string>& names) {
-  auto const mlflow = tree::find_member(text, {0, text.size()}, "mlflow");
+// The logged models that a run.json names. `end`: from the inputs on.
+void add_named_models(const std::string& end, std::set<std::string>& names) {
+  auto const text = "{" + end;
   for (auto const* where : {"inputs", "outputs"}) {
-    auto const found = mlflow ? tree::find_member(text, *mlflow, where) : std::nullopt;
+    auto const found = tree::find_member(text, {0, text.size()}, where);
     if (!found) continue;
     auto const value = mlflow::parse_json(text.substr(found->begin, found->end - found->begin), where);
     auto const* object = value.if_object();
@@ -138,13 +147,11 @@ async::Task<bool> TreeTarget::unchanged(Kind kind, std::string container, std::s
   auto const found = containers_.find(container);
   if (found == containers_.end()) co_return false;
   auto const name = place_in(found->second.place, kind, id) + "/" + file_of(kind);
-  auto const file = co_await reader_.find(name);
-  if (!file || file->size > most_json_bytes) co_return false;
-  auto const memory = co_await context_.memory.acquire(file->size);
-  auto const text = co_await reader_.read(name, most_json_bytes);
-  if (fingerprint_in(text) != fingerprint) co_return false;
+  bool const is_run = kind == Kind::run;
+  auto const end = co_await reader_.read_end(name, is_run ? inputs_marker : own_marker, most_end_bytes);
+  if (!end || fingerprint_in(*end) != fingerprint) co_return false;
   // Its inputs are not read again, and deleted models are found through them alone.
-  if (kind == Kind::run) add_named_models(text, found->second.named_models);
+  if (is_run) add_named_models(*end, found->second.named_models);
   co_return true;
 }
 

@@ -20,6 +20,7 @@ namespace {
 using backend::FileDescriptor;
 
 constexpr int most_levels = 100;
+constexpr std::uint64_t end_bytes = 16u << 10;
 
 std::int64_t changed_at(const struct stat& status) {
   return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
@@ -193,6 +194,29 @@ async::Task<std::string> TreeReader::read(std::string name, std::uint64_t limit)
       done += n;
     }
     return text;
+  });
+}
+
+async::Task<std::optional<std::string>> TreeReader::read_end(std::string name, std::string marker,
+                                                             std::uint64_t limit) {
+  co_return co_await pool_.run([this, &name, &marker, limit]() -> std::optional<std::string> {
+    auto const opened = open_file(path_, name);
+    if (!opened) return std::nullopt;
+    auto const size = static_cast<std::uint64_t>(opened->status.st_size);
+    std::string end;
+    for (std::uint64_t wanted = end_bytes; end.size() < std::min(size, limit); wanted *= 4) {
+      std::string more(std::min({size, limit, wanted}) - end.size(), '\0');
+      auto const from = size - end.size() - more.size();
+      for (std::size_t done = 0; done < more.size();) {
+        auto const n = backend::read_at(opened->file, std::as_writable_bytes(std::span(more)).subspan(done),
+                                        from + done, full(path_, name));
+        if (n == 0) throw TreeError(full(path_, name) + ": became shorter while it was read");
+        done += n;
+      }
+      end.insert(0, more);
+      if (auto const at = end.rfind(marker); at != end.npos) return end.substr(at);
+    }
+    return std::nullopt;
   });
 }
 

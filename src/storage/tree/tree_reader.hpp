@@ -47,6 +47,9 @@ class TreeReader {
   async::Task<std::optional<TreeFile>> find(std::string name);
   // All of it; throws TreeError when it is missing, no regular file, or larger than `limit`.
   async::Task<std::string> read(std::string name, std::uint64_t limit);
+  // The end of a file, from the last `marker` in it on; nothing when there is no such file, or no marker in
+  // its last `limit` bytes. Reads no more than it needs.
+  async::Task<std::optional<std::string>> read_end(std::string name, std::string marker, std::uint64_t limit);
   // All regular files below a folder; none when it does not exist.
   async::Task<TreeFiles> files_below(std::string name);
   // Throws TreeError unless it has that size; the reader does when it becomes shorter.
