@@ -32,6 +32,7 @@ int run_app(int argc, char** argv) {
   add_import_all(app, run);
   add_copy_all(app, run);
   add_verify(app, run);
+  add_convert(app, run);
   add_check(app, run);
   add_snapshots(app, run);
   add_ls(app, run);

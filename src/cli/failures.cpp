@@ -12,6 +12,7 @@
 #include "protocol/mlflow/client.hpp"
 #include "storage/archive/archive.hpp"
 #include "storage/backend/backend.hpp"
+#include "storage/tree/tree_reader.hpp"
 
 namespace mlferry::cli {
 
@@ -54,6 +55,8 @@ Ending ending_of(const std::exception_ptr& failure) {
   } catch (const mlflow::ApiError& error) {
     return {code_of(error), text};
   } catch (const archive::NotFound&) {
+    return {ExitCode::unreachable, text};
+  } catch (const tree::TreeError&) {
     return {ExitCode::unreachable, text};
   } catch (const backend::Locked&) {
     return {ExitCode::locked, text};

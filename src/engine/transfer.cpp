@@ -51,6 +51,7 @@ class Transfer {
  private:
   // Counts one outcome, or the failure that was thrown instead.
   void count(Kind kind, Outcome outcome) {
+    if (outcome == Outcome::skipped) return;
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(kind);
     } else {

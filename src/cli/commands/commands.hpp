@@ -23,5 +23,6 @@ void add_snapshots(CLI::App& app, Run& run);
 void add_ls(CLI::App& app, Run& run);
 void add_cat(CLI::App& app, Run& run);
 void add_kinds(CLI::App& app, Run& run);
+void add_convert(CLI::App& app, Run& run);
 
 }  // namespace mlferry::cli

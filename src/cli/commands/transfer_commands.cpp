@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.hpp"
-#include "cli/endpoints.hpp"
+#include "cli/places.hpp"
 #include "cli/selection_options.hpp"
 #include "cli/workspace_options.hpp"
 #include "engine/compare.hpp"
@@ -20,7 +20,7 @@ namespace {
 struct Job {
   GlobalOptions global;
   ServerOptions source, destination;
-  ArchiveOptions archive;
+  PlaceOptions place;
   engine::CompareOptions compare;
   SelectionOptions selection;
   WorkspaceOptions workspaces;
@@ -83,41 +83,47 @@ async::Task<bool> is_only_planned(Runtime& runtime, mlflow::Client& server, cons
 
 async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
   ServerEnd server(runtime, job.source, Side::source, true);
-  auto archive = open_archive(runtime, job.archive);
   auto const legs = co_await legs_from_server(runtime, server.client, job.workspaces);
+  if (legs.size() > 1 && !is_archive(job.place))
+    throw UsageError("a directory holds one workspace, and the server has " + std::to_string(legs.size()) +
+                     ": choose one with --workspaces, or write an --archive");
   engine::SnapshotOfJob part{new_job_id(), {}};
   for (auto const& leg : legs) part.workspaces.push_back(leg.source.name);
-  name_job(runtime, legs, server.http.base_url(), "archive " + job.archive.place);
+  name_job(runtime, legs, server.http.base_url(), "archive " + job.place.archive.place);
   for (auto const& leg : legs) {
     runtime.report().enter_workspace(leg.source.name);
     ServerEnd end(runtime, job.source, Side::source, true, leg.source.name);
     engine::ServerSource source(runtime.context(), end.client,
                                 {end.name, end.local_artifacts, true, leg.source.doc});
-    engine::ArchiveTarget target(runtime.context(), *archive, job.archive.place, part);
-    co_await engine::transfer(runtime.context(), source, target);
+    auto const place = open_target(runtime, job.place, part);
+    co_await engine::transfer(runtime.context(), source, *place.target);
   }
   co_return ExitCode::ok;
 }
 
 async::Task<ExitCode> import_body(Runtime& runtime, const Job& job) {
   ServerEnd server(runtime, job.destination, Side::destination, true);
-  auto archive = open_archive(runtime, job.archive);
-  auto const parts = co_await parts_of_snapshot(*archive, job.archive.snapshot, runtime.report());
+  auto const parts = co_await parts_of_place(runtime, job.place);
   auto const legs = co_await legs_to_server(runtime, parts.workspaces, server.client, job.workspaces, false);
-  name_job(runtime, legs, "archive " + job.archive.place, server.http.base_url());
+  name_job(runtime, legs, "archive " + place_name(job.place), server.http.base_url());
   for (auto const& leg : legs) {
     auto const snapshot = parts.snapshot_of(leg.source.name);
     runtime.report().enter_workspace(leg.source.name);
     if (co_await is_only_planned(runtime, server.client, leg)) continue;
     ServerEnd end(runtime, job.destination, Side::destination, true, leg.destination);
-    engine::ArchiveSource source(runtime.context(), *archive, job.archive.place, snapshot);
+    auto const place = open_source(runtime, runtime.context(), job.place, snapshot);
     engine::ServerTarget target(runtime.context(), end.client, state_folder(job.global), end.local_artifacts,
                                 {leg.destination, &server.client});
-    co_await engine::transfer(runtime.context(), source, target);
+    co_await engine::transfer(runtime.context(), *place.source, target);
     if (!job.verify_after || job.global.dry_run) continue;
-    engine::ArchiveSource original(runtime.context(), *archive, job.archive.place, snapshot);
+    // What cannot be read there is in the report already.
+    auto const& context = runtime.context();
+    engine::Report unseen;
+    engine::Context const quiet{context.executor, context.pool,    context.memory, context.transfers,
+                                unseen,           context.options, context.log};
+    auto const original = open_source(runtime, quiet, job.place, snapshot);
     auto const workspace = co_await workspace_there(server.client, leg.destination);
-    co_await verify_after(runtime, original, end, workspace);
+    co_await verify_after(runtime, *original.source, end, workspace);
   }
   co_return ExitCode::ok;
 }
@@ -153,15 +159,13 @@ async::Task<ExitCode> copy_body(Runtime& runtime, const Job& job) {
 }
 
 async::Task<ExitCode> verify_body(Runtime& runtime, const Job& job) {
-  bool const from_archive = !job.archive.place.empty();
+  bool const from_archive = !job.place.archive.place.empty() || !job.place.folder.empty();
   ServerEnd to(runtime, job.destination, Side::destination, from_archive);
   std::unique_ptr<ServerEnd> from;
-  std::unique_ptr<archive::Archive> archive;
   SnapshotParts parts;
   std::vector<engine::Workspace> workspaces;
   if (from_archive) {
-    archive = open_archive(runtime, job.archive);
-    parts = co_await parts_of_snapshot(*archive, job.archive.snapshot, runtime.report());
+    parts = co_await parts_of_place(runtime, job.place);
     workspaces = parts.workspaces;
   } else {
     from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false);
@@ -169,7 +173,7 @@ async::Task<ExitCode> verify_body(Runtime& runtime, const Job& job) {
   }
   auto const legs =
       co_await legs_to_server(runtime, std::move(workspaces), to.client, job.workspaces, !from_archive);
-  name_job(runtime, legs, from_archive ? "archive " + job.archive.place : from->http.base_url(), to.http.base_url());
+  name_job(runtime, legs, from_archive ? "archive " + place_name(job.place) : from->http.base_url(), to.http.base_url());
   // The copy is read whole: its ids and some of its times are others.
   auto reading_copy = runtime.context();
   reading_copy.options.selection = {};
@@ -185,17 +189,16 @@ async::Task<ExitCode> verify_body(Runtime& runtime, const Job& job) {
     ServerEnd end(runtime, job.destination, Side::destination, from_archive, leg.destination);
     engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, there});
     std::unique_ptr<ServerEnd> end_from;
-    std::unique_ptr<engine::Source> original;
+    SourcePlace original;
     if (from_archive) {
-      original = std::make_unique<engine::ArchiveSource>(runtime.context(), *archive, job.archive.place,
-                                                         parts.snapshot_of(leg.source.name));
+      original = open_source(runtime, runtime.context(), job.place, parts.snapshot_of(leg.source.name));
     } else {
       end_from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false, leg.source.name);
-      original = std::make_unique<engine::ServerSource>(
+      original.source = std::make_unique<engine::ServerSource>(
           runtime.context(), end_from->client,
           engine::ServerSourceOptions{end_from->name, end_from->local_artifacts, true, leg.source.doc});
     }
-    co_await engine::compare(runtime.context(), *original, copy, job.compare);
+    co_await engine::compare(runtime.context(), *original.source, copy, job.compare);
   }
   co_return ExitCode::ok;
 }
@@ -206,8 +209,9 @@ ExitCode run_job(const Job& job, async::Task<ExitCode> (*body)(Runtime&, const J
 }
 
 ExitCode verify(const Job& job) {
-  if (!job.archive.place.empty() && !job.source.uri.empty())
-    throw UsageError("give --archive or --src-mlflow-uri, not both");
+  bool const from_place = !job.place.archive.place.empty() || !job.place.folder.empty();
+  if (from_place && !job.source.uri.empty())
+    throw UsageError("give --archive, --input-dir or --src-mlflow-uri, and one of them only");
   return run_job(job, verify_body, finish_verification);
 }
 
@@ -222,13 +226,9 @@ void add_verify_flag(CLI::App& command, Job& job) {
 
 void add_export_all(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
-  auto* command = app.add_subcommand("export-all", "Back up a whole server into an archive");
+  auto* command = app.add_subcommand("export-all", "Back up a whole server into an archive or a directory");
   add_server_options(*command, job->source, Side::source, true);
-  add_archive_option(*command, job->archive, true);
-  command->add_option("--compression", job->archive.compression, "zstd level; 0 stores as it is")
-      ->envname("MLFERRY_COMPRESSION")
-      ->check(CLI::Range(0, 19))
-      ->capture_default_str();
+  add_output_options(*command, job->place);
   add_selection_options(*command, job->selection);
   add_workspace_options(*command, job->workspaces, false);
   add_global_options(*command, job->global);
@@ -237,10 +237,9 @@ void add_export_all(CLI::App& app, Run& run) {
 
 void add_import_all(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
-  auto* command = app.add_subcommand("import-all", "Restore a whole server from an archive");
+  auto* command = app.add_subcommand("import-all", "Restore a whole server from an archive or a directory");
   add_server_options(*command, job->destination, Side::destination, true);
-  add_archive_option(*command, job->archive, true);
-  add_snapshot_option(*command, job->archive);
+  add_input_options(*command, job->place);
   add_verify_flag(*command, *job);
   add_selection_options(*command, job->selection);
   add_workspace_options(*command, job->workspaces, true);
@@ -263,11 +262,10 @@ void add_copy_all(CLI::App& app, Run& run) {
 void add_verify(CLI::App& app, Run& run) {
   auto job = std::make_shared<Job>();
   auto* command =
-      app.add_subcommand("verify", "Compare a server or an archive with the server that it was copied to");
+      app.add_subcommand("verify", "Compare a server, an archive or a directory with the server that it was copied to");
   add_server_options(*command, job->source, Side::source, false);
   add_server_options(*command, job->destination, Side::destination, false);
-  add_archive_option(*command, job->archive, false);
-  add_snapshot_option(*command, job->archive);
+  add_input_options(*command, job->place);
   command->add_flag("!--no-data", job->compare.data,
                     "Compare names and sizes of artifacts, not their content");
   add_selection_options(*command, job->selection);

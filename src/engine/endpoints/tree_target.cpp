@@ -1,0 +1,341 @@
+#include "engine/endpoints/tree_target.hpp"
+
+#include <chrono>
+
+#include "engine/endpoints/tree_documents.hpp"
+#include "engine/failure.hpp"
+#include "storage/tree/names.hpp"
+#include "storage/tree/python_json.hpp"
+
+namespace mlferry::engine {
+
+namespace {
+
+constexpr std::uint64_t most_json_bytes = std::uint64_t{1} << 30;
+
+std::uint64_t run_hash(std::string_view id) {
+  return std::hash<std::string_view>()(id);
+}
+
+std::int64_t now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// Where our stanza begins in a file that we wrote, and in a run.json what comes behind its tags: strings hold
+// no line feeds, so that these texts are nowhere else.
+constexpr const char* own_marker = "\n  \"mlferry\": {\n";
+constexpr const char* inputs_marker = "\n    \"inputs\": {";
+constexpr std::uint64_t most_end_bytes = 64u << 20;
+
+// `end`: of a file, from one of the markers on.
+std::string fingerprint_in(const std::string& end) {
+  auto const at = end.rfind(own_marker);
+  if (at == end.npos) return {};
+  auto const text = "{" + end.substr(at);
+  auto const own = tree::find_member(text, {0, text.size()}, own_stanza_name);
+  auto const found = own ? tree::find_member(text, *own, "fingerprint") : std::nullopt;
+  if (!found) return {};
+  auto const value = mlflow::parse_json(text.substr(found->begin, found->end - found->begin), "fingerprint");
+  return value.is_string() ? std::string(value.get_string()) : std::string();
+}
+
+// The logged models that a run.json names. `end`: from the inputs on.
+void add_named_models(const std::string& end, std::set<std::string>& names) {
+  auto const text = "{" + end;
+  for (auto const* where : {"inputs", "outputs"}) {
+    auto const found = tree::find_member(text, {0, text.size()}, where);
+    if (!found) continue;
+    auto const value = mlflow::parse_json(text.substr(found->begin, found->end - found->begin), where);
+    auto const* object = value.if_object();
+    for (auto const* field : {"model_inputs", "model_outputs"}) {
+      auto const* list = object == nullptr ? nullptr : mlflow::get_array(*object, field);
+      for (auto const& item : list == nullptr ? json::array() : *list) {
+        if (auto const* model = item.if_object()) names.emplace(mlflow::get_string(*model, "model_id"));
+      }
+    }
+  }
+}
+
+const char* file_of(Kind kind) {
+  return kind == Kind::run ? "run.json" : kind == Kind::logged_model ? "logged_model.json" : "trace.json";
+}
+const char* folder_of(Kind kind) {
+  return kind == Kind::run ? "/runs/" : kind == Kind::logged_model ? "/logged_models/" : "/traces/";
+}
+std::string place_in(const std::string& experiment, Kind kind, std::string_view id) {
+  return experiment + folder_of(kind) + tree::safe_name(id);
+}
+
+}  // namespace
+
+json::array TreeTarget::Listed::ids(State state) const {
+  json::array out;
+  for (auto const& [id, how] : items) {
+    if (how == state) out.emplace_back(tree::safe_name(id));
+  }
+  return out;
+}
+
+std::size_t TreeTarget::Listed::count(State state) const {
+  std::size_t n = 0;
+  for (auto const& [id, how] : items) n += how == state ? 1 : 0;
+  return n;
+}
+
+TreeTarget::TreeTarget(const Context& context, std::string folder, std::int64_t export_time)
+    : context_(context),
+      folder_(std::move(folder)),
+      export_time_(export_time == 0 ? now() : export_time),
+      reader_(context.pool, folder_) {}
+
+// What is not ours is never written into: the package would merge, we would bring up to date.
+async::Task<> TreeTarget::refuse_foreign_folder() {
+  auto const listing = co_await reader_.list("");
+  if (!listing) co_return;
+  bool const empty =
+      listing->files.empty() &&
+      (listing->folders.empty() || (listing->folders.size() == 1 && listing->folders[0] == tree::own_folder));
+  std::string source;
+  // The marker of an unfinished job also names the source: of a first job there is nothing else.
+  for (std::string const name : {"manifest.json", tree::unfinished_file}) {
+    if (!source.empty() || !co_await is_there(name)) continue;
+    auto const file = mlflow::parse_json(co_await reader_.read(name, most_json_bytes), folder_ + "/" + name);
+    auto const* own = file.is_object() ? mlflow::get_object(file.get_object(), own_stanza_name) : nullptr;
+    if (own != nullptr) source = mlflow::get_string(*own, "source");
+  }
+  if (source.empty() && !empty) {
+    throw std::runtime_error(folder_ + " is not empty and holds no tree of mlferry: give a new folder");
+  }
+  if (!source.empty() && source != source_.identity) {
+    throw std::runtime_error(folder_ + " holds the tree of another source (" + source +
+                             "): give a new folder");
+  }
+}
+
+async::Task<> TreeTarget::begin(const SourceInfo& source) {
+  source_ = source;
+  co_await refuse_foreign_folder();
+  if (!context_.options.dry_run) {
+    writer_ = std::make_unique<tree::TreeWriter>(context_.pool, folder_);
+    co_await writer_->open();
+    tree::WriteJson mark = [this](tree::JsonWriter& writer) {
+      writer.value(json::object{
+          {own_stanza_name, json::object{{"format", tree_format}, {"source", source_.identity}}}});
+    };
+    co_await writer_->put_json(tree::unfinished_file, std::move(mark));
+  }
+  objects_ =
+      std::make_unique<TreeObjects>(context_, writer_.get(), tree_system(source.identity, export_time_));
+}
+
+TreeTarget::Container& TreeTarget::container_of(std::string_view experiment_id) {
+  auto const found = containers_.find(experiment_id);
+  if (found == containers_.end())
+    throw std::runtime_error("its experiment (" + std::string(experiment_id) + ") is not in the tree");
+  return found->second;
+}
+
+async::Task<bool> TreeTarget::is_there(std::string name) {
+  co_return (co_await reader_.find(std::move(name))).has_value();
+}
+
+async::Task<bool> TreeTarget::unchanged(Kind kind, std::string container, std::string id,
+                                        std::string fingerprint) {
+  if (fingerprint.empty() || context_.options.full) co_return false;
+  if (kind != Kind::run && kind != Kind::logged_model && kind != Kind::trace) co_return false;
+  auto const found = containers_.find(container);
+  if (found == containers_.end()) co_return false;
+  auto const name = place_in(found->second.place, kind, id) + "/" + file_of(kind);
+  bool const is_run = kind == Kind::run;
+  auto const end = co_await reader_.read_end(name, is_run ? inputs_marker : own_marker, most_end_bytes);
+  if (!end || fingerprint_in(*end) != fingerprint) co_return false;
+  // Its inputs are not read again, and deleted models are found through them alone.
+  if (is_run) add_named_models(*end, found->second.named_models);
+  co_return true;
+}
+
+async::Task<std::vector<std::string>> TreeTarget::known_logged_models(std::string container) {
+  std::vector<std::string> ids;
+  auto const found = containers_.find(container);
+  if (found == containers_.end()) co_return ids;
+  auto const listing = co_await reader_.list(found->second.place + "/logged_models");
+  if (listing) ids = listing->folders;
+  ids.insert(ids.end(), found->second.named_models.begin(), found->second.named_models.end());
+  co_return ids;
+}
+
+Outcome TreeTarget::keep(const RecordBase& record, const std::string& id, const std::string& name) {
+  context_.report.found(Kind::artifact, record.files.size());
+  context_.report.unchanged(Kind::artifact, record.files.size());
+  objects_->report_gaps(record, id, name);
+  return Outcome::unchanged;
+}
+
+async::Task<Outcome> TreeTarget::put_experiment(ExperimentRecord record) {
+  std::string const id(record.experiment.id());
+  auto const place = "experiments/" + tree::safe_name(id);
+  bool const there = co_await is_there(place + "/experiment.json");
+  auto const [at, added] = containers_.try_emplace(id);
+  if (!added) throw std::runtime_error("the source has two experiments of this id");
+  at->second.place = place;
+  at->second.record = std::move(record);
+  order_.push_back(id);
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> TreeTarget::put_run(RunRecord record, Source& source) {
+  std::string const id(record.run.id());
+  auto& container = container_of(record.run.experiment_id());
+  auto const slot = container.runs.add(id);
+  homes_[run_hash(id)] = &container;
+  auto const state = record.run.deleted() ? Listed::State::deleted : Listed::State::active;
+  if (record.unchanged) {
+    container.runs.items[slot].second = state;
+    co_return keep(record, id, std::string(record.run.name()));
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto const place = place_in(container.place, Kind::run, id);
+  bool const there = co_await is_there(place + "/run.json");
+  co_await objects_->put_run(std::move(record), source, place, there);
+  container.runs.items[slot].second = state;
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> TreeTarget::put_logged_model(LoggedModelRecord record, Source& source) {
+  std::string const id(record.model.id());
+  auto& container = container_of(record.model.experiment_id());
+  auto const slot = container.logged_models.add(id);
+  auto const state = record.deleted ? Listed::State::deleted : Listed::State::active;
+  if (record.unchanged) {
+    container.logged_models.items[slot].second = state;
+    co_return keep(record, id, std::string(record.model.name()));
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto const place = place_in(container.place, Kind::logged_model, id);
+  bool const there = co_await is_there(place + "/logged_model.json");
+  co_await objects_->put_logged_model(std::move(record), source, place, there);
+  container.logged_models.items[slot].second = state;
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> TreeTarget::put_trace(TraceRecord record, Source& source) {
+  std::string const id(record.trace.id());
+  auto& container = container_of(record.trace.experiment_id());
+  auto const slot = container.traces.add(id);
+  if (record.unchanged) {
+    container.traces.items[slot].second = Listed::State::active;
+    co_return keep(record, id, std::string(record.trace.tag("mlflow.traceName")));
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto const place = place_in(container.place, Kind::trace, id);
+  bool const there = co_await is_there(place + "/trace.json");
+  co_await objects_->put_trace(std::move(record), source, place, there);
+  container.traces.items[slot].second = Listed::State::active;
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<> TreeTarget::put_links() {
+  co_return;
+}
+
+VersionHome TreeTarget::home_of(const mlflow::ModelVersion& version) const {
+  VersionHome home;
+  auto const found = homes_.find(run_hash(version.run_id()));
+  if (version.run_id().empty() || found == homes_.end()) return home;
+  home.experiment_name = found->second->record.experiment.name();
+  auto const below = std::string(version.run_id()) + "/artifacts";
+  auto const at = version.source().find(below);
+  if (at != std::string_view::npos) home.run_artifact_uri = version.source().substr(0, at + below.size());
+  return home;
+}
+
+async::Task<Outcome> TreeTarget::put_registered_model(RegisteredModelRecord record, Source& source, bool) {
+  auto const kind = record.version_kind();
+  auto const count = record.versions.size();
+  context_.report.found(kind, count);
+  if (!record.read_error.empty()) {
+    if (record.kind() == Kind::registered_model) failed_models_.emplace_back(record.model.name());
+    throw std::runtime_error(record.read_error);
+  }
+  std::string const name(record.model.name());
+  auto const numbers = [&record] {
+    std::vector<std::int64_t> out;
+    for (auto const& item : record.versions) out.push_back(item.version.number());
+    return out;
+  }();
+  bool const is_model = record.kind() == Kind::registered_model;
+  auto outcome = Outcome::created;
+  std::exception_ptr failure;
+  try {
+    outcome = is_model ? co_await put_model(std::move(record), source)
+                       : co_await put_prompt(std::move(record), source);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    if (ends_the_job(failure)) std::rethrow_exception(failure);
+    if (is_model) failed_models_.push_back(name);
+    for (auto const number : numbers)
+      context_.report.failed(kind, version_id(name, number), name, "its model could not be written");
+    std::rethrow_exception(failure);
+  }
+  for (std::size_t i = 0; i < count; ++i) context_.report.copied(kind, outcome == Outcome::created);
+  co_return outcome;
+}
+
+async::Task<Outcome> TreeTarget::put_model(RegisteredModelRecord record, Source& source) {
+  auto const folder = tree::safe_name(record.model.name());
+  auto const place = "models/" + folder;
+  bool const there = co_await is_there(place + "/model.json");
+  std::vector<VersionHome> homes;
+  for (auto const& item : record.versions) homes.push_back(home_of(item.version));
+  co_await objects_->put_registered_model(std::move(record), std::move(homes), source, place, there);
+  models_.push_back(folder);
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+// A folder for each version, as the package has them, and a file for the prompt itself, which it has nowhere.
+async::Task<Outcome> TreeTarget::put_prompt(RegisteredModelRecord record, Source& source) {
+  auto const name = tree::safe_name(record.model.name());
+  auto const file = "prompts/" + name + ".prompt.json";
+  bool const there = co_await is_there(file);
+  json::array numbers;
+  for (auto& item : record.versions) {
+    auto const number = item.version.number();
+    numbers.emplace_back(number);
+    auto const place = "prompts/" + name + "_v" + std::to_string(number);
+    bool const version_there = co_await is_there(place + "/prompt.json");
+    co_await objects_->put_prompt_version(std::move(item), source, place, version_there);
+  }
+  if (writer_) {
+    OwnStanza own;
+    own.fingerprint = record.fingerprint;
+    own.of = content_hash({});
+    own.document = to_archive(record);
+    auto stanza = to_json(own);
+    stanza["versions"] = std::move(numbers);
+    co_await writer_->put_json(file, objects_->file({}, {}, std::move(stanza)));
+  }
+  prompts_.push_back(name);
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> TreeTarget::put_object(ObjectRecord record) {
+  if (record.kind != Kind::evaluation_dataset) {
+    context_.report.skipped(record.kind, record.id, record.name,
+                            "a directory in the form of mlflow-export-import cannot hold " +
+                                std::string(kind_label(record.kind)) + ": an archive does");
+    co_return Outcome::skipped;
+  }
+  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  auto const folder = tree::safe_name(record.name + "_" + record.id);
+  auto const place = "evaluation_datasets/" + folder;
+  bool const there = co_await is_there(place + "/evaluation_dataset.json");
+  json::object entry{{"folder", folder}, {"name", record.name}, {"dataset_id", record.id}};
+  co_await objects_->put_dataset(std::move(record), place);
+  datasets_.push_back(std::move(entry));
+  co_return there ? Outcome::updated : Outcome::created;
+}
+
+}  // namespace mlferry::engine
