@@ -70,11 +70,6 @@ make_venv() {
   cp "$wanted" "$mark"
 }
 
-# The Python environment of tests and demo.
-make_venv() { install_venv "$venv" tests/requirements.txt; }
-# That of the package whose directories we read and write; all it needs is pinned.
-make_peer_venv() { install_venv "$venv-peer" tests/requirements-peer.txt --no-deps; }
-
 # start_server NAME FOLDER: a real mlflow server; sets NAME_url and NAME_pid. Stopped by stop_servers.
 server_pids=()
 start_server() {
