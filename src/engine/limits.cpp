@@ -40,9 +40,10 @@ std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds 
   ++answers_;
   if (in_flight + 1 >= limit_) ++used_;
   seconds_ += seconds;
-  // Enough for the mean of requests of all sizes; shorter while the first climb lasts.
+  // Enough for the mean of requests of all sizes, whose latencies differ as much as they are long; shorter while
+  // the first climb lasts.
   auto const window =
-      climbing_ ? std::max<std::uint64_t>(16, 3 * limit_) : std::max<std::uint64_t>(32, 4 * limit_);
+      climbing_ ? std::max<std::uint64_t>(32, 4 * limit_) : std::max<std::uint64_t>(80, 6 * limit_);
   if (answers_ < window) return limit_;
   bool const used = used_ * 4 >= answers_ * 3;
   // Little's law: what `limit_` in flight get done a second. Pauses of ours do not count, as wall time would.

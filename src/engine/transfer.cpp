@@ -5,6 +5,7 @@
 #include "async/queue.hpp"
 #include "async/task_group.hpp"
 #include "engine/failure.hpp"
+#include "engine/kind_order.hpp"
 #include "engine/objects/object_kind.hpp"
 
 namespace mlferry::engine {
@@ -37,21 +38,41 @@ class Transfer {
     context_.report.selection = context_.options.selection.describe();
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
-    co_await put_experiments();
-    co_await put_all_runs();
-    co_await put_all_logged_models();
-    co_await target_.put_links();
-    co_await put_registered_models();
-    co_await put_all_traces();
-    for (auto const* kind : object_kinds()) co_await put_all_objects(kind->kind());
+    for (auto const kind : write_order()) co_await put_all(kind);
     co_await target_.finish(context_.report);
     if (context_.report.target.empty()) context_.report.target = target_.describe();
   }
 
  private:
+  async::Task<> put_all(Kind kind) {
+    switch (kind) {
+      case Kind::workspace:  // target_.begin() has made it
+        break;
+      case Kind::experiment:
+        co_await put_experiments();
+        break;
+      case Kind::run:
+        co_await put_all_runs();
+        break;
+      case Kind::logged_model:
+        co_await put_all_logged_models();
+        co_await target_.put_links();
+        break;
+      case Kind::registered_model:
+        co_await put_registered_models();
+        break;
+      case Kind::prompt:  // came in one walk with the models
+        break;
+      case Kind::trace:
+        co_await put_all_traces();
+        break;
+      default:
+        co_await put_all_objects(kind);
+    }
+  }
+
   // Counts one outcome, or the failure that was thrown instead.
   void count(Kind kind, Outcome outcome) {
-    if (outcome == Outcome::skipped) return;
     if (outcome == Outcome::unchanged) {
       context_.report.unchanged(kind);
     } else {

@@ -132,7 +132,7 @@ TEST_SUITE("engine") {
     Feed feed({.start = 4, .most = 32});
     feed.answers(992, 10ms, 2);  // whole windows
     CHECK(feed.controller.limit() == 4);
-    feed.answers(16, 10ms, 3);  // this answer's own request was the fourth
+    feed.answers(32, 10ms, 3);  // this answer's own request was the fourth
     CHECK(feed.controller.limit() == 6);
   }
 

@@ -53,6 +53,22 @@ void print_json(const mlflow::json::object& object) {
   print(mlflow::to_json(object) + "\n");
 }
 
+// A version's id is NAME/NUMBER, and a name may hold '/' and numbers: the first that the snapshot has.
+async::Task<ArchivePath> locate(archive::SnapshotReader& snapshot, std::string text) {
+  auto path = split_path(text);
+  if (path.kind != "model_version" && path.kind != "prompt_version") co_return path;
+  for (auto end = path.id.find('/'); end != std::string::npos;) {
+    auto const next = path.id.find('/', end + 1);
+    auto const number = path.id.substr(end + 1, next == std::string::npos ? next : next - end - 1);
+    auto const id = path.id.substr(0, next);
+    bool const is_number = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && next != std::string::npos && co_await snapshot.find(path.kind, id))
+      co_return ArchivePath{path.kind, id, path.id.substr(next + 1)};
+    end = next;
+  }
+  co_return path;
+}
+
 // Names from outside on a terminal: no control characters.
 std::string printable(std::string text) {
   for (auto& c : text) {
@@ -141,7 +157,7 @@ async::Task<ExitCode> ls_kind(Runtime& runtime, archive::SnapshotReader& snapsho
 
 async::Task<ExitCode> ls_body(Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) {
   auto snapshot = co_await archive.open_snapshot(job.archive.snapshot);
-  auto const path = split_path(job.path);
+  auto const path = co_await locate(*snapshot, job.path);
   if (path.kind.empty()) {
     auto const counts = co_await snapshot->counts();
     for (auto const& [kind, n] : counts) {
@@ -172,7 +188,7 @@ async::Task<ExitCode> ls_body(Runtime& runtime, archive::Archive& archive, const
 
 async::Task<ExitCode> cat_body(archive::Archive& archive, const ArchiveJob& job) {
   auto snapshot = co_await archive.open_snapshot(job.archive.snapshot);
-  auto const path = split_path(job.path);
+  auto const path = co_await locate(*snapshot, job.path);
   if (path.id.empty()) throw UsageError("cat wants KIND/ID for a record or KIND/ID/PATH for a file");
   if (path.file.empty()) {
     auto const object = co_await snapshot->get(path.kind, path.id);

@@ -17,7 +17,6 @@ enum class Outcome {
   created,    // new in the target
   updated,    // was there; something was added
   unchanged,  // was there, nothing to do
-  skipped,    // left out, for a reason that the target has reported
   waits,  // refers to an object that is not there yet: try again when others are done; nothing was reported
 };
 

@@ -323,10 +323,8 @@ async::Task<Outcome> TreeTarget::put_prompt(RegisteredModelRecord record, Source
 
 async::Task<Outcome> TreeTarget::put_object(ObjectRecord record) {
   if (record.kind != Kind::evaluation_dataset) {
-    context_.report.skipped(record.kind, record.id, record.name,
-                            "a directory in the form of mlflow-export-import cannot hold " +
-                                std::string(kind_label(record.kind)) + ": an archive does");
-    co_return Outcome::skipped;
+    throw NotHeld("a directory in the form of mlflow-export-import cannot hold " +
+                  std::string(kind_label(record.kind)) + ": an archive does");
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
   auto const folder = tree::safe_name(record.name + "_" + record.id);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "async/task_group.hpp"
+#include "engine/kind_order.hpp"
 
 namespace mlferry::engine {
 
@@ -38,9 +39,6 @@ std::vector<std::string> ObjectKind::differences(const json::object& wanted,
 }
 
 std::span<const ObjectKind* const> object_kinds() {
-  // Label schemas before the queues that ask for them; a scorer that calls a gateway endpoint is refused
-  // before that is there; a guardrail names a scorer. Grants of users and roles name almost anything; roles
-  // have users as members.
   static const std::array<std::unique_ptr<const ObjectKind>, 14> owners{
       make_label_schema_kind(),     make_gateway_secret_kind(),     make_gateway_model_definition_kind(),
       make_gateway_endpoint_kind(), make_scorer_kind(),             make_evaluation_dataset_kind(),
@@ -50,6 +48,10 @@ std::span<const ObjectKind* const> object_kinds() {
   static const auto kinds = [] {
     std::array<const ObjectKind*, owners.size()> all{};
     for (std::size_t i = 0; i < owners.size(); ++i) all[i] = owners[i].get();
+    auto const& order = write_order();
+    std::sort(all.begin(), all.end(), [&order](const ObjectKind* a, const ObjectKind* b) {
+      return std::find(order.begin(), order.end(), a->kind()) < std::find(order.begin(), order.end(), b->kind());
+    });
     return all;
   }();
   return kinds;
