@@ -21,6 +21,11 @@ void refuse_bucket(const std::string& place) {
   if (place.find("://") != std::string::npos) throw UsageError("'" + place + "' is no folder");
 }
 
+bool holds_something(const std::string& folder) {
+  std::error_code error;
+  return std::filesystem::exists(folder, error) && !std::filesystem::is_empty(folder, error);
+}
+
 // The file that every archive begins with.
 bool holds_archive(const std::string& folder) {
   std::error_code error;
@@ -68,6 +73,9 @@ TargetPlace open_target(Runtime& runtime, const PlaceOptions& options, engine::S
     refuse_bucket(options.folder);
     if (holds_archive(options.folder))
       throw UsageError(options.folder + " is an archive: write to it with --archive");
+    if (!runtime.context().options.selection.everything() && holds_something(options.folder))
+      throw UsageError(options.folder + " is not empty, and the lists of a part would take the place of the lists that may be "
+                       "there: choose an empty folder, or an --archive");
     place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder);
   }
   return place;

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS copies (
   destination_id TEXT NOT NULL, done INTEGER NOT NULL, fingerprint TEXT NOT NULL,
   epoch INTEGER NOT NULL, deleted INTEGER NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (kind, source_id, container)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files ON copies (container) WHERE kind = 'artifact';
 CREATE INDEX IF NOT EXISTS logged_models ON copies (container) WHERE kind = 'logged_model';
 CREATE TABLE IF NOT EXISTS links (
   row INTEGER PRIMARY KEY, kind TEXT NOT NULL, owner TEXT NOT NULL, container TEXT NOT NULL, data TEXT NOT NULL,
@@ -100,6 +101,8 @@ struct Ledger::Impl {
         "THEN fingerprint ELSE excluded.fingerprint END, "
         "destination_id = excluded.destination_id, epoch = excluded.epoch, deleted = excluded.deleted, "
         "data = CASE WHEN excluded.data = '' THEN data ELSE excluded.data END");
+    forget_copy = database.prepare("DELETE FROM copies WHERE kind = ?1 AND source_id = ?2 AND container = ?3");
+    forget_files = database.prepare("DELETE FROM copies WHERE kind = 'artifact' AND container = ?1");
     set_copy_done = database.prepare(
         "UPDATE copies SET done = 1, fingerprint = ?4, epoch = ?5 WHERE kind = ?1 AND source_id = ?2 AND "
         "container = ?3");
@@ -165,7 +168,7 @@ struct Ledger::Impl {
   LockFile lock;
   sqlite::Database database;
   std::int64_t epoch = 1;
-  sqlite::Statement find_copy, find_copy_anywhere, put_copy, set_copy_done;
+  sqlite::Statement find_copy, find_copy_anywhere, put_copy, set_copy_done, forget_copy, forget_files;
   std::optional<sqlite::Transaction> transaction;
   std::chrono::steady_clock::time_point began;
   int writes = 0;
@@ -230,6 +233,18 @@ async::Task<> Ledger::set_done(LedgerKey key, std::string fingerprint) {
         .bind(5, impl.epoch)
         .run();
     impl.wrote();
+  };
+  co_await impl.run(std::move(work));
+}
+
+async::Task<> Ledger::forget_lost(LedgerKey key, std::string destination_id) {
+  auto& impl = *impl_;
+  auto work = [&impl, &key, &destination_id] {
+    impl.forget_copy.bind(1, kind_name(key.kind)).bind(2, key.source_id).bind(3, key.container).run();
+    auto forgotten = impl.database.changes();
+    impl.forget_files.bind(1, destination_id).run();
+    forgotten += impl.database.changes();
+    if (forgotten > 0) impl.commit();
   };
   co_await impl.run(std::move(work));
 }

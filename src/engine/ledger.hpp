@@ -61,6 +61,11 @@ class Ledger {
   async::Task<> put_all(std::vector<std::pair<LedgerKey, LedgerEntry>> entries);
   async::Task<> set_done(LedgerKey key, std::string fingerprint);
 
+  // Before a copy is made whose id is no new one, such as a trace's: an earlier job may have made it in a destination that
+  // was emptied since. What it left of the copy and of its files (their container is the id) is gone afterwards,
+  // durably.
+  async::Task<> forget_lost(LedgerKey key, std::string destination_id);
+
   // Source ids of all logged models with that container, and of those that inputs of its runs wait for.
   async::Task<std::vector<std::string>> logged_models_of(std::string container);
 

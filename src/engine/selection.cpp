@@ -266,6 +266,14 @@ bool Selection::takes_time(std::optional<std::int64_t> ms) const {
   return (!since || *ms >= *since) && (!until || *ms <= *until);
 }
 
+std::string Selection::time_filter(std::string_view field) const {
+  std::string filter;
+  if (since) filter = std::string(field) + " >= " + std::to_string(*since);
+  if (since && until) filter += " AND ";
+  if (until) filter += std::string(field) + " <= " + std::to_string(*until);
+  return filter;
+}
+
 bool Selection::takes_stage(bool deleted) const {
   return lifecycle == Lifecycle::all || (lifecycle == Lifecycle::deleted) == deleted;
 }

@@ -63,6 +63,8 @@ struct Selection {
   // Members of an experiment that is taken, and objects that belong to none.
   bool takes(Kind kind, std::string_view id, std::string_view name) const;
   bool takes_time(std::optional<std::int64_t> ms) const;
+  // The window for a server's own search, "" without one: "FIELD >= 1 AND FIELD <= 2".
+  std::string time_filter(std::string_view field) const;
   bool takes_run(const mlflow::Run& run, bool experiment_deleted) const;
   bool takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted) const;
   bool takes_trace(const mlflow::Trace& trace, bool experiment_deleted) const;

@@ -255,9 +255,9 @@ class Comparison:
                                 ("runs", "trace run"), ("prompts", "trace prompt")):
                 values = [t.pop(field, None) for t in (one, two)]
                 if field == "tags":
-                    values = [{k: v for k, v in v.items() if k != "mlflow.artifactLocation"} for v in values]
+                    values = [{k: v for k, v in (v or {}).items() if k != "mlflow.artifactLocation"} for v in values]
                 elif field == "trace_metadata":
-                    values = [{k: v for k, v in v.items() if k != "mlflow.trace.infoFinalized"} for v in values]
+                    values = [{k: v for k, v in (v or {}).items() if k != "mlflow.trace.infoFinalized"} for v in values]
                     values[0] = {k: self.ids.get(v, v) for k, v in values[0].items()}
                 elif field == "assessments":
                     values = [{x["assessment_id"]: dict(x) for x in v or []} for v in values]

@@ -69,6 +69,10 @@ def seed(url, workspace=None):
     scorer("judges", "polite", "openai:/gpt-4o", "gateway:/split", "gateway:/tracked")
     scorer("judges", "safe", "openai:/gpt-4o")
     scorer("gateway calls", "polite", "gateway:/split")
+    for experiment, name, rate, filter_string in (("judges", "polite", 0.25, "attributes.status = 'OK'"),
+                                                  ("gateway calls", "polite", 1.0, None), ("judges", "safe", 0.0, None)):
+        rest.call("PUT", API3 + "scorers/online-config", {"experiment_id": made[experiment], "name": name, "sample_rate": rate,
+                                                          **({"filter_string": filter_string} if filter_string else {})})
     # Bound by hand, to an endpoint that it does not call.
     rest.post(GATEWAY + "endpoints/bindings/create", endpoint_id=made["quiet-2"], resource_type="scorer",
               resource_id=made["safe"], created_by="ada")

@@ -37,6 +37,9 @@ def holdings(url):
                        for s in rest.get(GATEWAY + "secrets/list")["secrets"]],
             "definition": [only(d, "name", "secret_name", "provider", "model_name", "created_by") for d in definitions],
             "budget": [], "endpoint": [], "guardrail": []}
+    configs = rest.get(API3 + "scorers/online-configs", scorer_ids=list(scorers))["configs"]
+    held["online scoring"] = [{"scorer": scorers[c["scorer_id"]], "rate": c["sample_rate"], "filter": c.get("filter_string")}
+                              for c in configs if c["sample_rate"]]
     for endpoint_id, e in endpoints.items():
         doc = only(e, "name", "routing_strategy", "fallback_config", "created_by")
         doc["tracked"] = e["usage_tracking"]

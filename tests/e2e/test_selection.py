@@ -106,6 +106,17 @@ def test_excluded_objects_stay_away_and_an_archive_says_what_it_holds(source, em
     assert models(empty) == models(source)
 
 
+def test_a_part_as_a_directory_needs_a_folder_of_its_own(source, empty, tmp_path):
+    part = ["export-all", "--src-mlflow-uri", source.url, "--output-dir", tmp_path / "plain", "--experiments", "classic 1", "--no-progress"]
+    must(ferry.ferry(*part))
+    must(ferry.ferry("import-all", "--input-dir", tmp_path / "plain", "--dst-mlflow-uri", empty.url, "--no-progress"))
+    assert names(empty) == {"classic 1"}
+    again = ferry.ferry(*part)
+    assert again.code == 2 and "choose an empty folder" in again.error_line()
+    chosen = ferry.ferry("import-all", "--input-dir", tmp_path / "plain", "--dst-mlflow-uri", empty.url, "--kinds", "run", "--no-progress")
+    assert chosen.code == 2 and "mlferry convert" in chosen.error_line()
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["--include", "thing:a"], ["--include", "'thing' is no kind"]),
     (["--kinds", "run,nonsense"], ["--kinds", "'nonsense'"]),

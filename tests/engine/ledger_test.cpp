@@ -323,6 +323,21 @@ TEST_SUITE("engine") {
     CHECK(fixture.run(ledger->logged_models_of("3")).empty());
   }
 
+  TEST_CASE("ledger: what an emptied destination held is forgotten, durably") {
+    Fixture fixture;
+    auto ledger = fixture.open();
+    LedgerKey const trace{Kind::trace, "tr-1", "7"}, file{Kind::artifact, "a.bin", "tr-1"};
+    LedgerKey const other{Kind::artifact, "a.bin", "tr-2"};
+    for (auto const& key : {trace, file, other}) fixture.run(ledger->put(key, {"tr-1", true, "f", true, false, ""}));
+    fixture.run(ledger->forget_lost(trace, "tr-1"));
+    Ledger after(fixture.killed("after"), "a -> b");
+    CHECK(!fixture.run(after.find(trace)));
+    CHECK(!fixture.run(after.find(file)));
+    CHECK(fixture.run(after.find(other)));
+    fixture.run(ledger->put(trace, seen("tr-1")));
+    CHECK(!fixture.run(ledger->find(trace))->done);
+  }
+
   TEST_CASE("ledger: many entries at once") {
     Fixture fixture;
     auto ledger = fixture.open();

@@ -195,6 +195,8 @@ TEST_SUITE("engine") {
     CHECK(!window.takes_run(timeless, false));
     mlflow::Trace trace{mlflow::parse_json(R"({"trace_id":"tr-1","request_time":"1970-01-01T00:00:01.500Z"})", "t").as_object()};
     CHECK(window.takes_trace(trace, false));
+    CHECK(window.time_filter("t") == "t >= 1000 AND t <= 1999");
+    CHECK(Selection{}.time_filter("t") == "");
     window.since = 1501;
     CHECK(!window.takes_trace(trace, false));
   }

@@ -69,7 +69,7 @@ class RunPages final : public Pages<RunRecord> {
     std::optional<mlflow::Page<mlflow::Run>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_runs({experiment_id_}, time_filter(), view(), page_size_,
+      page = co_await source_.client().search_runs({experiment_id_}, source_.context().options.selection.time_filter("attributes.start_time"), view(), page_size_,
                                                    walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
@@ -90,16 +90,6 @@ class RunPages final : public Pages<RunRecord> {
         source_.context().report.not_selected(Kind::run);
       }
     }
-  }
-
-  // What the server itself can leave out.
-  std::string time_filter() const {
-    auto const& selection = source_.context().options.selection;
-    std::string filter;
-    if (selection.since) filter = "attributes.start_time >= " + std::to_string(*selection.since);
-    if (selection.until)
-      filter += (filter.empty() ? "" : " AND ") + std::string("attributes.start_time <= ") + std::to_string(*selection.until);
-    return filter;
   }
 
   mlflow::View view() const {

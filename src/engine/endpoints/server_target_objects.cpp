@@ -189,6 +189,7 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
     for (auto& [source_id, container] : containers_) {
       if (container.id == mlflow::get_string(wanted, "experiment_id")) co_await ensure_writable(container);
     }
+    co_await ledger_->forget_lost({record.kind, record.id, ""}, record.id);
     existing = record;
     existing.id = co_await create_object(kind, record.id, wanted);
     existing.doc = wanted;

@@ -201,7 +201,10 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
     report_gaps(record, id, name);
     co_return outcome;
   }
-  if (!there) co_await refuse_foreign_trace(id, container);
+  if (!there) {
+    co_await refuse_foreign_trace(id, container);
+    co_await ledger_->forget_lost(key, id);
+  }
   co_await ensure_writable(container);
   bool settled = true;  // every id in it names what it will always name
   auto info = co_await map_trace(record, container, settled);

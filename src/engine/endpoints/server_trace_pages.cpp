@@ -46,7 +46,7 @@ class TracePages final : public Pages<TraceRecord> {
     std::optional<mlflow::Page<mlflow::Trace>> page;
     bool too_large = false;
     try {
-      page = co_await source_.search_traces({experiment_id_}, time_filter(), page_size_, walker_.token());
+      page = co_await source_.search_traces({experiment_id_}, source_.context().options.selection.time_filter("attributes.timestamp_ms"), page_size_, walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;
@@ -66,16 +66,6 @@ class TracePages final : public Pages<TraceRecord> {
         source_.context().report.not_selected(Kind::trace);
       }
     }
-  }
-
-  // What the server itself can leave out; a window of whole milliseconds, as its own times are.
-  std::string time_filter() const {
-    auto const& selection = source_.context().options.selection;
-    std::string filter;
-    if (selection.since) filter = "attributes.timestamp_ms >= " + std::to_string(*selection.since);
-    if (selection.until)
-      filter += (filter.empty() ? "" : " AND ") + std::string("attributes.timestamp_ms <= ") + std::to_string(*selection.until);
-    return filter;
   }
 
   // Where the server puts the files of an experiment's traces, a folder each.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/failure.hpp"
 #include "engine/objects/object_records.hpp"
 #include "protocol/http/error.hpp"
 
@@ -52,6 +53,37 @@ async::Task<Versions> read_versions(mlflow::Client& client, std::string experime
     versions[number] = mlflow::get_string(*scorer, "serialized_scorer");
   }
   co_return versions;
+}
+
+// How often the server itself runs the scorer on new traces: {sample_rate, filter_string}; empty: never. Servers before
+// 3.9 have no such call.
+async::Task<json::object> read_online_config(mlflow::Client& client, std::string scorer_id) {
+  auto const answer =
+      co_await client.call(http::Method::get, path + ("online-configs?scorer_ids=" + http::percent_encode(scorer_id)), {},
+                           http::RequestClass::read);
+  auto const* configs = answer ? mlflow::get_array(*answer, "configs") : nullptr;
+  if (configs == nullptr || configs->empty() || !configs->front().is_object()) co_return json::object();
+  auto const& config = configs->front().get_object();
+  json::object out;
+  for (auto const* field : {"sample_rate", "filter_string"}) {
+    if (config.contains(field)) out[field] = config.at(field);
+  }
+  co_return out;
+}
+
+json::object online_config_of(const json::object& doc) {
+  auto const* config = mlflow::get_object(doc, "online_config");
+  if (config == nullptr) return {};
+  auto const* rate = config->if_contains("sample_rate");
+  bool const off = rate == nullptr || !rate->is_number() || rate->to_number<double>() == 0;
+  return off ? json::object() : *config;
+}
+
+async::Task<> put_online_config(mlflow::Client& client, json::object wanted) {
+  auto const config = online_config_of(wanted);
+  json::object body{{"experiment_id", wanted.at("experiment_id")}, {"name", wanted.at("name")}, {"sample_rate", 0.0}};
+  for (auto const& [field, value] : config) body[field] = value;
+  co_await client.change(http::Method::put, path + std::string("online-config"), std::move(body), http::Repeat::safe);
 }
 
 async::Task<> register_version(mlflow::Client& client, std::string experiment, std::string name,
@@ -104,7 +136,9 @@ class ScorerKind final : public ObjectKind {
       record.parent = std::to_string(mlflow::get_int(doc, "experiment_id").value_or(-1));
       record.name = mlflow::get_string(doc, "scorer_name");
       record.id = record.parent + "/" + record.name;
-      record.doc = {{"experiment_id", record.parent}, {"name", record.name}};
+      record.doc = {{"experiment_id", record.parent},
+                    {"name", record.name},
+                    {"scorer_id", mlflow::get_string(doc, "scorer_id")}};
     }
     co_return records;
   }
@@ -116,10 +150,16 @@ class ScorerKind final : public ObjectKind {
     for (auto const& [number, text] : versions)
       list.push_back({{"version", number}, {"serialized_scorer", text}});
     record.doc["versions"] = std::move(list);
+    std::string const id(mlflow::get_string(record.doc, "scorer_id"));
+    if (id.empty()) co_return;
+    auto config = co_await read_online_config(server.client, id);
+    if (!config.empty()) record.doc["online_config"] = std::move(config);
   }
 
   async::Task<MappedObject> map(const ObjectRecord& record, IdMap& ids) const override {
-    co_return co_await map_experiment(record, ids);
+    auto mapped = co_await map_experiment(record, ids);
+    mapped.doc.erase("scorer_id");  // the original's
+    co_return mapped;
   }
 
   std::string identity(const json::object& doc) const override {
@@ -130,6 +170,7 @@ class ScorerKind final : public ObjectKind {
   json::object comparable(const json::object& doc) const override {
     json::object out{{"name", mlflow::get_string(doc, "name")}};
     for (auto const& [number, text] : versions_of(doc)) out["version " + std::to_string(number)] = text;
+    if (auto config = online_config_of(doc); !config.empty()) out["online scoring"] = std::move(config);
     return out;
   }
 
@@ -143,7 +184,7 @@ class ScorerKind final : public ObjectKind {
   }
 
   async::Task<std::vector<std::string>> update(const ServerView& server, const ObjectRecord& existing,
-                                               const json::object& wanted, bool) const override {
+                                               const json::object& wanted, bool ours) const override {
     std::string const experiment(mlflow::get_string(wanted, "experiment_id"));
     auto const want = versions_of(wanted);
     auto have =
@@ -168,6 +209,15 @@ class ScorerKind final : public ObjectKind {
                        " cannot be made any more: the destination is at " + std::to_string(last));
       } else if (found->second != text) {
         left.push_back("version " + std::to_string(number) + " is another one in the destination");
+      }
+    }
+    auto const config = online_config_of(existing.doc);
+    if (online_config_of(wanted) != config) {
+      if (ours || config.empty()) {
+        auto const failure = co_await attempt(put_online_config(server.client, wanted));
+        if (failure) left.push_back("its online scoring could not be set: " + *failure);
+      } else {
+        left.push_back("online scoring has other settings in the destination");
       }
     }
     for (auto const& [number, text] : have) {
