@@ -4,6 +4,8 @@ Three real servers live through a session: `source` (seeded once, with both work
 (emptied for each test that asks). Everything lies in one temporary folder, in memory where there is room.
 """
 
+import fcntl
+import hashlib
 import io
 import json
 import pathlib
@@ -20,7 +22,7 @@ import ferry  # noqa: E402
 import seed_classic  # noqa: E402
 import seed_hostile  # noqa: E402
 from compare import compare  # noqa: E402
-from servers import Server, template  # noqa: E402
+from servers import ROOT, Server, template  # noqa: E402
 from snapshot import Snapshot  # noqa: E402
 
 
@@ -68,15 +70,33 @@ def fleet(place):
             server.stop()
 
 
+def golden(source, number):
+    """A folder with what the seeders made, under build/: made once for all sessions, also those that run side by side, until
+    a seeder or MLflow changes. The source server holds the same afterwards."""
+    made_of = hashlib.sha256()
+    for path in (seed_hostile.__file__, seed_classic.__file__, ROOT / "tests" / "requirements.txt"):
+        made_of.update(pathlib.Path(path).read_bytes())
+    folder = ROOT / "build" / "e2e" / f"golden-{number}-{made_of.hexdigest()[:12]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "whole").exists():
+            source.reset(like=folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            seed_hostile.seed(source.url, number, local_root=str(folder / "local"))
+            seed_classic.seed(source.url, number)
+            Server(folder, clone_of=source.folder)
+            (folder / "whole").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def seeded(fleet, place, request):
     """The source server with both workloads in it, and a folder (`seeded.golden`) to reset servers from."""
     source = fleet["source"]
-    number = request.config.getoption("--hostile-seed")
-    seed_hostile.seed(source.url, number, local_root=str(source.folder / "local"))
-    seed_classic.seed(source.url, number)
-    source.golden = place / "golden"
-    Server(source.golden, clone_of=source.folder)
+    source.golden = golden(source, request.config.getoption("--hostile-seed"))
     source.snapshot = Snapshot(source.url)
     return source
 

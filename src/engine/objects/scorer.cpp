@@ -150,8 +150,9 @@ class ScorerKind final : public ObjectKind {
     for (auto const& [number, text] : versions)
       list.push_back({{"version", number}, {"serialized_scorer", text}});
     record.doc["versions"] = std::move(list);
+    record.doc.erase("online_config");
     std::string const id(mlflow::get_string(record.doc, "scorer_id"));
-    if (id.empty()) co_return;
+    if (id.empty()) co_return;  // one that was just made: it has none
     auto config = co_await read_online_config(server.client, id);
     if (!config.empty()) record.doc["online_config"] = std::move(config);
   }
