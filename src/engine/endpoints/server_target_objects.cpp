@@ -14,6 +14,8 @@ namespace {
 
 // Of an object that was in the destination before the first job: never changed, however often it is met.
 constexpr const char* adopted = R"({"adopted":true})";
+// In place of the id of an object that is about to be made.
+constexpr const char* being_made = "?";
 
 }  // namespace
 
@@ -109,7 +111,7 @@ async::Task<ServerTarget::Claim> ServerTarget::claim_object(const ObjectKind& ki
   }
   if (found.empty()) co_return Claim{};
   seen->claimed.insert(found);
-  co_return Claim{found, marked};
+  co_return Claim{found, marked || (entry && entry->destination_id == being_made)};
 }
 
 async::Task<std::string> ServerTarget::create_object(const ObjectKind& kind, std::string source_id,
@@ -189,7 +191,13 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
     for (auto& [source_id, container] : containers_) {
       if (container.id == mlflow::get_string(wanted, "experiment_id")) co_await ensure_writable(container);
     }
-    co_await ledger_->forget_lost({record.kind, record.id, ""}, record.id);
+    LedgerKey const key{record.kind, record.id, ""};
+    co_await ledger_->forget_lost(key, record.id);
+    // Without a marker only the ledger can tell after a crash that what is there now is ours.
+    if (!context_.options.marker_tags || !kind.tags(wanted)) {
+      co_await ledger_->put(key, {being_made, false, "", false, false, ""});
+      co_await ledger_->flush();
+    }
     existing = record;
     existing.id = co_await create_object(kind, record.id, wanted);
     existing.doc = wanted;
