@@ -64,7 +64,8 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
       if (!model) continue;  // named, but never there: the link is kept as it is
       // Alive and of an experiment whose models come later (or came already): its own listing has it.
       if (co_await is_alive(std::string(model->experiment_id()), id)) continue;
-      source_.listed_models().insert(id);
+      // Another experiment's walk may have asked for it meanwhile.
+      if (!source_.listed_models().insert(id).second) continue;
       if (!takes(*model, true)) continue;
       auto& record = records.emplace_back();
       record.model = std::move(*model);
