@@ -19,11 +19,14 @@ std::string one_line(std::string text) {
   return text + "\n";
 }
 
+std::string workspace_prefix(const std::string& workspace) {
+  return workspace.empty() ? std::string() : "[" + workspace + "] ";
+}
+
 std::string finding_line(const engine::Finding& finding) {
   std::string subject = fmt::format("{} {}", engine::kind_name(finding.kind), finding.id);
   if (!finding.name.empty() && finding.name != finding.id) subject += fmt::format(" ({})", finding.name);
-  auto const place = finding.workspace.empty() ? std::string() : "[" + finding.workspace + "] ";
-  return one_line(fmt::format("  {}{}: {}", place, subject, finding.text));
+  return one_line(fmt::format("  {}{}: {}", workspace_prefix(finding.workspace), subject, finding.text));
 }
 
 void add_findings(std::string& out, const engine::Report& report, Severity severity, const char* title,
@@ -41,10 +44,8 @@ void add_follow_ups(std::string& out, const engine::Report& report, std::size_t 
   auto const& items = report.follow_ups();
   if (items.empty()) return;
   out += "\nLeft for you to do in the destination:\n";
-  for (std::size_t i = 0; i < std::min(most, items.size()); ++i) {
-    auto const place = items[i].workspace.empty() ? std::string() : "[" + items[i].workspace + "] ";
-    out += one_line("  " + place + items[i].action);
-  }
+  for (std::size_t i = 0; i < std::min(most, items.size()); ++i)
+    out += one_line("  " + workspace_prefix(items[i].workspace) + items[i].action);
   if (items.size() > most)
     out += fmt::format("  … and {} more (--report FILE has them all)\n", items.size() - most);
 }
