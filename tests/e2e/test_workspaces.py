@@ -78,6 +78,13 @@ def test_each_workspace_arrives_apart(servers, tmp_path):
     listed = must(ferry.ferry("snapshots", "--archive", archive)).out
     assert all(f"workspace {name}" in listed for name in NAMES), listed
 
+    plain = ["convert", "--from", archive, "--output-dir", tmp_path / "plain", "--no-progress"]
+    refused = ferry.ferry(*plain)
+    assert refused.code == 2 and "one at a time" in refused.error_line(), refused.text
+    one = next(line.split()[0] for line in listed.splitlines() if "workspace team-a" in line)
+    converted = must(ferry.ferry(*plain, "--snapshot", one, report=tmp_path / "convert.json")).report
+    assert converted["kinds"]["registered_model"]["copied"] == 1
+
     planned = must(ferry.import_(archive, target, "--dry-run", "--state-dir", state))
     assert "workspace 'team-a' is not in the destination" in planned.out
     assert list(workspaces(target.url)) == ["default"]

@@ -29,6 +29,11 @@ ExitCode convert(const ConvertJob& job) {
   auto from = open_source(runtime, runtime.context(), job.from);
   auto target = open_target(runtime, job.to);
   auto body = [&]() -> async::Task<ExitCode> {
+    auto const parts = co_await parts_of_place(runtime, job.from);
+    if (parts.snapshots.size() > 1)
+      throw UsageError(job.from.folder + " holds " + std::to_string(parts.snapshots.size()) +
+                       " workspaces, and one at a time can be converted: choose its snapshot with --snapshot "
+                       "(`mlferry snapshots` lists them)");
     co_await engine::transfer(runtime.context(), *from.source, *target.target);
     co_return ExitCode::ok;
   };
