@@ -38,6 +38,9 @@ int run_app(int argc, char** argv) {
   add_ls(app, run);
   add_cat(app, run);
   add_kinds(app, run);
+  add_package_exports(app, run);
+  add_package_imports(app, run);
+  add_package_tools(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& wanted) {  // --help, --version
