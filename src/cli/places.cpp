@@ -21,11 +21,6 @@ void refuse_bucket(const std::string& place) {
   if (place.find("://") != std::string::npos) throw UsageError("'" + place + "' is no folder");
 }
 
-bool holds_something(const std::string& folder) {
-  std::error_code error;
-  return std::filesystem::exists(folder, error) && !std::filesystem::is_empty(folder, error);
-}
-
 // The file that every archive begins with.
 bool holds_archive(const std::string& folder) {
   std::error_code error;
@@ -73,10 +68,11 @@ TargetPlace open_target(Runtime& runtime, const PlaceOptions& options, engine::S
     refuse_bucket(options.folder);
     if (holds_archive(options.folder))
       throw UsageError(options.folder + " is an archive: write to it with --archive");
-    if (!runtime.context().options.selection.everything() && holds_something(options.folder))
-      throw UsageError(options.folder + " is not empty, and the lists of a part would take the place of the lists that may be "
-                       "there: choose an empty folder, or an --archive");
-    place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder);
+    auto what = options.tree;
+    what.request = runtime.context().options.selection.describe();
+    if (what.export_version_model) what.request += (what.request.empty() ? "" : " ") + std::string("--export-version-model true");
+    what.use_threads = runtime.options().jobs != "1";
+    place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder, 0, std::move(what));
   }
   return place;
 }

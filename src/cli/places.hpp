@@ -8,6 +8,7 @@
 #include "cli/endpoints.hpp"
 #include "cli/workspace_options.hpp"
 #include "engine/endpoints/source.hpp"
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/target.hpp"
 
 namespace mlferry::cli {
@@ -15,6 +16,7 @@ namespace mlferry::cli {
 struct PlaceOptions {
   ArchiveOptions archive;
   std::string folder;  // --output-dir, --input-dir
+  engine::TreeExport tree = {};  // of a directory to write: what its files say of the options
 };
 
 // --archive and --output-dir, of which one is given; --compression.

@@ -60,6 +60,7 @@ struct LoggedModelRecord : RecordBase {
 struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
   std::string files_uri;  // where those lie, when its source names a run or logged model instead of a place
+  bool files_are_copies = false;  // its run or logged model brings them too: they are for looking at
 };
 
 // A registered model or a prompt, which is one with a tag.
@@ -69,6 +70,7 @@ struct RegisteredModelRecord : RecordBase {
 
   mlflow::RegisteredModel model;
   std::vector<ModelVersionRecord> versions;  // in number order
+  std::size_t versions_left_out = 0;         // by the selection
 };
 
 // A trace with its assessments.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.hpp"
+#include "cli/package_options.hpp"
 #include "cli/places.hpp"
 #include "cli/selection_options.hpp"
 #include "cli/workspace_options.hpp"
@@ -23,6 +24,7 @@ struct Job {
   PlaceOptions place;
   engine::CompareOptions compare;
   SelectionOptions selection;
+  PackageSelectionOptions package;  // of export-all
   WorkspaceOptions workspaces;
   bool verify_after = false;
 };
@@ -208,6 +210,18 @@ ExitCode run_job(const Job& job, async::Task<ExitCode> (*body)(Runtime&, const J
   return finish(runtime, runtime.run([&] { return body(runtime, job); }), print);
 }
 
+ExitCode export_all(const Job& job) {
+  auto selection = selection_of(job.selection);
+  apply(job.package, job.selection, selection);
+  if (job.package.export_version_model && is_archive(job.place))
+    throw UsageError("--export-version-model is for a directory (--output-dir): an archive holds each file once");
+  auto with_tree = job;
+  with_tree.place.tree = tree_export_of(job.package);
+  Runtime runtime(job.global, std::move(selection));
+  runtime.context().options.version_files = job.package.export_version_model;
+  return finish(runtime, runtime.run([&] { return export_body(runtime, with_tree); }), finish_transfer);
+}
+
 ExitCode verify(const Job& job) {
   bool const from_place = !job.place.archive.place.empty() || !job.place.folder.empty();
   if (from_place && !job.source.uri.empty())
@@ -230,9 +244,11 @@ void add_export_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->source, Side::source, true);
   add_output_options(*command, job->place);
   add_selection_options(*command, job->selection);
+  add_package_selection_options(*command, job->package);
   add_workspace_options(*command, job->workspaces, false);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return run_job(*job, export_body, finish_transfer); }; });
+  add_use_threads(*command, job->global, ThreadsForm::value);
+  command->callback([job, &run] { run = [job] { return export_all(*job); }; });
 }
 
 void add_import_all(CLI::App& app, Run& run) {
