@@ -48,6 +48,8 @@ Ending ending_of(const std::exception_ptr& failure) {
     std::rethrow_exception(failure);
   } catch (const UsageError&) {
     return {ExitCode::usage, text};
+  } catch (const NotFound&) {
+    return {ExitCode::unreachable, text};
   } catch (const engine::JobEnded&) {
     return {ExitCode::some_failed, text};
   } catch (const http::TransportError& error) {
