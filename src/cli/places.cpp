@@ -4,7 +4,6 @@
 
 #include <filesystem>
 
-#include "engine/endpoints/tree_source.hpp"
 #include "engine/endpoints/tree_target.hpp"
 
 namespace mlferry::cli {
@@ -78,7 +77,7 @@ TargetPlace open_target(Runtime& runtime, const PlaceOptions& options, engine::S
 }
 
 SourcePlace open_source(Runtime& runtime, const engine::Context& context, const PlaceOptions& options,
-                        const std::string& snapshot) {
+                        const std::string& snapshot, const engine::TreeSourceOptions& tree) {
   check_one(options, "--input-dir");
   SourcePlace place;
   auto archive = options.archive;
@@ -97,7 +96,7 @@ SourcePlace open_source(Runtime& runtime, const engine::Context& context, const 
                        options.folder + " --archive …) and choose from that");
     if (archive.snapshot != "latest")
       throw UsageError("--snapshot is for archives; " + options.folder + " is none");
-    place.source = std::make_unique<engine::TreeSource>(context, options.folder);
+    place.source = std::make_unique<engine::TreeSource>(context, options.folder, tree);
   }
   return place;
 }

@@ -10,6 +10,7 @@
 #include "engine/endpoints/source.hpp"
 #include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/target.hpp"
+#include "engine/endpoints/tree_source.hpp"
 
 namespace mlferry::cli {
 
@@ -43,8 +44,9 @@ struct SourcePlace {
 };
 // `context`: of the job that reads it; must outlive it.
 // `snapshot`: of an archive, another one than the options say; "": that.
+// `tree`: of a directory, which kinds of them will do.
 SourcePlace open_source(Runtime& runtime, const engine::Context& context, const PlaceOptions& options,
-                        const std::string& snapshot = {});
+                        const std::string& snapshot = {}, const engine::TreeSourceOptions& tree = {});
 
 // What a place holds that a job moves one after the other.
 async::Task<SnapshotParts> parts_of_place(Runtime& runtime, const PlaceOptions& options);
