@@ -9,6 +9,7 @@
 #include "engine/endpoints/lookup.hpp"
 #include "engine/failure.hpp"
 #include "engine/ledger.hpp"
+#include "engine/tools/model_files.hpp"
 #include "protocol/http/error.hpp"
 #include "protocol/mlflow/client.hpp"
 #include "storage/archive/archive.hpp"
@@ -61,6 +62,8 @@ Ending ending_of(const std::exception_ptr& failure) {
     return {code_of(error), text};
   } catch (const archive::NotFound&) {
     return {ExitCode::unreachable, text};
+  } catch (const engine::NoSuchModel&) {
+    return {ExitCode::unreachable, text};
   } catch (const tree::TreeError&) {
     return {ExitCode::unreachable, text};
   } catch (const backend::Locked&) {
@@ -70,8 +73,9 @@ Ending ending_of(const std::exception_ptr& failure) {
   } catch (const boost::system::system_error& error) {
     if (error.code() == boost::asio::error::operation_aborted) {
       // Ctrl-C is the caller's to know; without it nobody should have cancelled the job.
-      return {ExitCode::other, "a wait was cancelled without reason, which is a defect of mlferry: please report it; "
-                               "the same command again goes on"};
+      return {ExitCode::other,
+              "a wait was cancelled without reason, which is a defect of mlferry: please report it; "
+              "the same command again goes on"};
     }
     return {ExitCode::other, text};
   } catch (...) {
