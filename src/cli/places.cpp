@@ -70,6 +70,7 @@ TargetPlace open_target(Runtime& runtime, const PlaceOptions& options, engine::S
     auto what = options.tree;
     what.request = runtime.context().options.selection.describe();
     if (what.export_version_model) what.request += (what.request.empty() ? "" : " ") + std::string("--export-version-model true");
+    what.output_dir = options.folder;
     what.use_threads = runtime.options().jobs != "1";
     place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder, 0, std::move(what));
   }
