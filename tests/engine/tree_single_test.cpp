@@ -231,6 +231,7 @@ TEST_SUITE("engine") {
     auto other = into("other", TreeForm::model);
     other.mapping.model = "grape";
     other.target.replaced = {Kind::registered_model};
+    other.target.versions_need_files = true;
     auto const report = t.import(other);
     CHECK(report.counts(Kind::registered_model).failed == 1);
     CHECK(test::findings(report, Severity::failed).find("nothing was deleted") != std::string::npos);

@@ -165,6 +165,7 @@ std::shared_ptr<CopyJob> new_job() {
   job->target.keep_experiments = true;
   job->target.links_stay_open = true;
   job->target.lock_wait = lock_wait;
+  job->target.versions_need_files = true;
   return job;
 }
 

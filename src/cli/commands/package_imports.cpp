@@ -31,6 +31,7 @@ struct Command {
     job->tree.accepts = std::move(accepts);
     job->archives = false;
     job->target.lock_wait = lock_wait;
+    job->target.versions_need_files = true;
     sub.add_option("--input-dir", job->place.folder, "What the export command of the same name wrote")->required();
     sub.callback([job = job, &run] { run = [job] { return run_import(*job); }; });
   }

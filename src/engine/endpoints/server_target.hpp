@@ -42,6 +42,7 @@ struct ServerTargetOptions {
   // Versions get the next free number of their model, which may be somebody else's, instead of their own.
   bool append_versions = false;
   bool create_models = true;      // false: a model that is not there is a failure
+  bool versions_need_files = false;  // one whose run or logged model was not copied, and that brings none, is a failure
   bool linked_versions = false;   // source and destination are one server: versions point where they pointed
   bool new_trace_ids = false;  // a trace whose id another experiment has gets one of its own, instead of being refused
   // Registered models, prompts or evaluation datasets of the same name are deleted before theirs are made.

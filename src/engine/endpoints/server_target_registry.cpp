@@ -105,6 +105,11 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(
 async::Task<ServerTarget::MappedVersion> ServerTarget::map_to_carrier(MappedVersion mapped,
                                                                       const ModelVersionRecord& record,
                                                                       Source& source_of_files) {
+  if (options_.versions_need_files && record.files.empty()) {
+    mapped.failure = "its files (" + std::string(record.version.source()) + ") are not among what is imported" +
+                     (record.version.run_id().empty() ? "" : ", nor is its run " + std::string(record.version.run_id()));
+    co_return mapped;
+  }
   auto& out = mapped.version;
   auto const carrier = co_await make_carrier(record, source_of_files);
   out.source = carrier.uri;
