@@ -6,6 +6,7 @@ import io
 import json
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -81,6 +82,12 @@ class Seeded:
         self.logged = rest.post("logged-models", experiment_id=self.experiment, name="logged", source_run_id=self.runs["plain"]["run_id"])["model"]["info"]
         rest.put_file(f"{proxied(self.logged['artifact_uri'])}/MLmodel", SIGNED.encode())
         rest.call("PATCH", f"logged-models/{self.logged['model_id']}", {"model_id": self.logged["model_id"], "status": "LOGGED_MODEL_READY"})
+        rest.post("registered-models/create", name="copied")
+        self.version("copied", "models:/wine/1", self.runs["signed"])
+        self.version("copied", f"{self.uri('signed')}/model", self.runs["signed"])
+        with sqlite3.connect(server.database) as database:  # as on servers whose runs were purged
+            database.execute("UPDATE model_versions SET run_id = '' WHERE name = 'copied' AND version = 2")
+        database.close()
         self.version("wine", f"models:/{self.logged['model_id']}", self.runs["plain"], model_id=self.logged["model_id"])
 
     def run(self, name):
@@ -193,7 +200,7 @@ def expanded(text=INPUTS):
 def test_get_model_signature(tool, seeded, tmp_path):
     run, model = seeded.runs["signed"]["run_id"], seeded.logged["model_id"]
     for uri in ("models:/wine/1", "models:/wine/production", "models:/wine@champ", f"runs:/{run}/model", f"models:/{model}",
-                "models:/wine/latest", "models:/wine/4", f"runs:/{seeded.runs['plain']['run_id']}/logged"):
+                "models:/wine/latest", "models:/wine/4", "models:/copied/1", "models:/copied/2", f"runs:/{seeded.runs['plain']['run_id']}/logged"):
         result = must(tool("get-model-signature", "--model-uri", uri))
         assert json.loads(result.out) == expanded(), uri
     must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--use-get-model-info", "true"))
@@ -202,6 +209,10 @@ def test_get_model_signature(tool, seeded, tmp_path):
         file = tmp_path / f"signature.{suffix}"
         assert must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--output-file", file)).out == ""
         assert yaml.safe_load(file.read_text()) == expanded()
+    link = tmp_path / "link.json"  # is written through, not replaced
+    link.symlink_to(tmp_path / "target.json")
+    must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--output-file", link))
+    assert link.is_symlink() and json.loads((tmp_path / "target.json").read_text()) == expanded()
     folder = tmp_path / "local"
     folder.mkdir()
     (folder / "MLmodel").write_text(SIGNED)
@@ -227,7 +238,7 @@ def test_get_model_signature_mistakes(server, tool, seeded, tmp_path):
     refused(tool("get-model-signature", "--model-uri", "models:/wine/1", "--use-get-model-info", "perhaps"), "--use-get-model-info")
     refused(tool("get-model-signature"), "--model-uri")
     (tmp_path / "MLmodel").write_text("a: [1\n")
-    refused(tool("get-model-signature", "--model-uri", tmp_path), "no YAML", 1)
+    refused(tool("get-model-signature", "--model-uri", tmp_path), f"the MLmodel file of folder {tmp_path}: it is no YAML", 1)
 
 
 CSV_INPUTS = ("whole,gaps,float,flag,flag gaps,text,date,quoted,empty\n"
