@@ -1,7 +1,9 @@
 """The tools of mlflow-export-import: http-client, signatures, find-artifacts, list-registered-models, rewrite-export,
 filter-one-model, and what is refused. One real server for all."""
 
+import base64
 import csv
+import http.server
 import io
 import json
 import pathlib
@@ -9,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -165,6 +168,38 @@ def test_http_client_sends_parameters_in_the_query(server, tool):
                   MLFLOW_TRACKING_URI=proxy.url))
         method, target = proxy.requests[-1][:2]
     assert method == "GET" and target.endswith("experiments/search?max_results=5&filter=name%20%3D%20%27a%20b%27&x=1&x=2&y=true"), target
+
+
+def test_http_client_logs_in_as_mlflow_does():
+    """Logins and tokens of MLflow's variables and of the URI, and a user agent that names mlferry."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.headers.get("Authorization"), self.headers.get("User-Agent")))
+            self.send_response(200 if seen[-1][0] else 401)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        place = f"127.0.0.1:{listener.server_address[1]}"
+        call = lambda uri, **env: ferry.ferry("http-client", "--resource", "x", env={"MLFLOW_TRACKING_URI": uri, **env})  # noqa: E731
+        basic = "Basic " + base64.b64encode(b"me:secret").decode()
+        assert must(call(f"http://{place}", MLFLOW_TRACKING_USERNAME="me", MLFLOW_TRACKING_PASSWORD="secret")).out == "{}\n"
+        must(call(f"http://{place}", MLFLOW_TRACKING_TOKEN="token"))
+        must(call(f"http://me:secret@{place}"))
+        refused(call(f"http://{place}"), "MLFLOW_TRACKING_USERNAME", 12)
+        assert [login for login, _ in seen] == [basic, "Bearer token", basic, None]
+        assert all(agent.startswith("mlferry/") for _, agent in seen)
+    finally:
+        listener.shutdown()
+        listener.server_close()
 
 
 def test_http_client_errors_have_their_codes(tool, seeded, tmp_path):
