@@ -73,9 +73,8 @@ Ending ending_of(const std::exception_ptr& failure) {
   } catch (const boost::system::system_error& error) {
     if (error.code() == boost::asio::error::operation_aborted) {
       // Ctrl-C is the caller's to know; without it nobody should have cancelled the job.
-      return {ExitCode::other,
-              "a wait was cancelled without reason, which is a defect of mlferry: please report it; "
-              "the same command again goes on"};
+      return {ExitCode::other, "a wait was cancelled without reason, which is a defect of mlferry: please report it; "
+                               "the same command again goes on"};
     }
     return {ExitCode::other, text};
   } catch (...) {

@@ -29,8 +29,8 @@ PackageLog package_log(const Environment& environment) {
 
 void check_registry_uri(std::string_view command, const Environment& environment) {
   auto const registry = without_credentials(environment("MLFLOW_REGISTRY_URI").value_or(""));
-  if (registry.empty() || !touches_registry(command)) return;
-  if (registry == without_credentials(environment("MLFLOW_TRACKING_URI").value_or(""))) return;
+  auto const tracking = without_credentials(environment("MLFLOW_TRACKING_URI").value_or(""));
+  if (registry.empty() || tracking.empty() || registry == tracking || !touches_registry(command)) return;
   throw UsageError("MLFLOW_REGISTRY_URI is '" + registry +
                    "', another server than MLFLOW_TRACKING_URI: mlferry reads and writes the "
                    "registry of the tracking server itself; unset it, or name the server by its option");

@@ -1,13 +1,17 @@
 """The tools of mlflow-export-import: http-client, signatures, find-artifacts, list-registered-models, rewrite-export,
 filter-one-model, and what is refused. One real server for all."""
 
+import base64
 import csv
+import http.server
 import io
 import json
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -81,6 +85,12 @@ class Seeded:
         self.logged = rest.post("logged-models", experiment_id=self.experiment, name="logged", source_run_id=self.runs["plain"]["run_id"])["model"]["info"]
         rest.put_file(f"{proxied(self.logged['artifact_uri'])}/MLmodel", SIGNED.encode())
         rest.call("PATCH", f"logged-models/{self.logged['model_id']}", {"model_id": self.logged["model_id"], "status": "LOGGED_MODEL_READY"})
+        rest.post("registered-models/create", name="copied")
+        self.version("copied", "models:/wine/1", self.runs["signed"])
+        self.version("copied", f"{self.uri('signed')}/model", self.runs["signed"])
+        with sqlite3.connect(server.database) as database:  # as on servers whose runs were purged
+            database.execute("UPDATE model_versions SET run_id = '' WHERE name = 'copied' AND version = 2")
+        database.close()
         self.version("wine", f"models:/{self.logged['model_id']}", self.runs["plain"], model_id=self.logged["model_id"])
 
     def run(self, name):
@@ -160,6 +170,38 @@ def test_http_client_sends_parameters_in_the_query(server, tool):
     assert method == "GET" and target.endswith("experiments/search?max_results=5&filter=name%20%3D%20%27a%20b%27&x=1&x=2&y=true"), target
 
 
+def test_http_client_logs_in_as_mlflow_does():
+    """Logins and tokens of MLflow's variables and of the URI, and a user agent that names mlferry."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.headers.get("Authorization"), self.headers.get("User-Agent")))
+            self.send_response(200 if seen[-1][0] else 401)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        place = f"127.0.0.1:{listener.server_address[1]}"
+        call = lambda uri, **env: ferry.ferry("http-client", "--resource", "x", env={"MLFLOW_TRACKING_URI": uri, **env})  # noqa: E731
+        basic = "Basic " + base64.b64encode(b"me:secret").decode()
+        assert must(call(f"http://{place}", MLFLOW_TRACKING_USERNAME="me", MLFLOW_TRACKING_PASSWORD="secret")).out == "{}\n"
+        must(call(f"http://{place}", MLFLOW_TRACKING_TOKEN="token"))
+        must(call(f"http://me:secret@{place}"))
+        refused(call(f"http://{place}"), "MLFLOW_TRACKING_USERNAME", 12)
+        assert [login for login, _ in seen] == [basic, "Bearer token", basic, None]
+        assert all(agent.startswith("mlferry/") for _, agent in seen)
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
 def test_http_client_errors_have_their_codes(tool, seeded, tmp_path):
     for arguments, code, text in (
             (("--resource", "runs/get", "--params", '{"run_id": "0123"}'), 4, "RESOURCE_DOES_NOT_EXIST"),
@@ -193,7 +235,7 @@ def expanded(text=INPUTS):
 def test_get_model_signature(tool, seeded, tmp_path):
     run, model = seeded.runs["signed"]["run_id"], seeded.logged["model_id"]
     for uri in ("models:/wine/1", "models:/wine/production", "models:/wine@champ", f"runs:/{run}/model", f"models:/{model}",
-                "models:/wine/latest", "models:/wine/4", f"runs:/{seeded.runs['plain']['run_id']}/logged"):
+                "models:/wine/latest", "models:/wine/4", "models:/copied/1", "models:/copied/2", f"runs:/{seeded.runs['plain']['run_id']}/logged"):
         result = must(tool("get-model-signature", "--model-uri", uri))
         assert json.loads(result.out) == expanded(), uri
     must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--use-get-model-info", "true"))
@@ -202,6 +244,10 @@ def test_get_model_signature(tool, seeded, tmp_path):
         file = tmp_path / f"signature.{suffix}"
         assert must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--output-file", file)).out == ""
         assert yaml.safe_load(file.read_text()) == expanded()
+    link = tmp_path / "link.json"  # is written through, not replaced
+    link.symlink_to(tmp_path / "target.json")
+    must(tool("get-model-signature", "--model-uri", "models:/wine/1", "--output-file", link))
+    assert link.is_symlink() and json.loads((tmp_path / "target.json").read_text()) == expanded()
     folder = tmp_path / "local"
     folder.mkdir()
     (folder / "MLmodel").write_text(SIGNED)
@@ -227,7 +273,7 @@ def test_get_model_signature_mistakes(server, tool, seeded, tmp_path):
     refused(tool("get-model-signature", "--model-uri", "models:/wine/1", "--use-get-model-info", "perhaps"), "--use-get-model-info")
     refused(tool("get-model-signature"), "--model-uri")
     (tmp_path / "MLmodel").write_text("a: [1\n")
-    refused(tool("get-model-signature", "--model-uri", tmp_path), "no YAML", 1)
+    refused(tool("get-model-signature", "--model-uri", tmp_path), f"the MLmodel file of folder {tmp_path}: it is no YAML", 1)
 
 
 CSV_INPUTS = ("whole,gaps,float,flag,flag gaps,text,date,quoted,empty\n"

@@ -57,15 +57,19 @@ void print(std::string_view text) {
 }
 
 void write_text_file(const std::string& path, std::string_view text) {
-  auto const temporary = path + ".mlferry-tmp";
+  std::error_code unknown;
+  auto const type = std::filesystem::symlink_status(path, unknown).type();
+  // A pipe, a device or a link such as /dev/stdout is written to, not replaced.
+  bool const replaces =
+      type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
+  auto const temporary = replaces ? path + ".mlferry-tmp" : path;
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();
   std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
+  if (file && replaces) std::filesystem::rename(temporary, path, error);
   if (!file || error) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
+    if (replaces) std::filesystem::remove(temporary, unknown);
     throw std::runtime_error("cannot write " + path + ": is the folder there and writable?");
   }
 }

@@ -39,7 +39,7 @@ void log_info(Runtime& runtime, const std::string& text);
 
 // To stdout; throws when it cannot be written.
 void print(std::string_view text);
-// The file appears whole, in the place of another one.
+// A regular file appears whole, in the place of another one.
 void write_text_file(const std::string& path, std::string_view text);
 // Bounded; throws UsageError that names the option.
 std::string read_text_file(const std::string& option, const std::string& path);

@@ -55,16 +55,27 @@ std::string list_of(const std::vector<std::string>& names) {
   return text;
 }
 
+// With the model's name in front of what is wrong with its file.
+template <class Read>
+auto about(const engine::ModelPlace& place, Read read) {
+  try {
+    return read();
+  } catch (const engine::BadMlmodel& error) {
+    throw engine::BadMlmodel("the MLmodel file of " + engine::describe(place) + ": " + error.what());
+  }
+}
+
 // Nothing when the model has no signature.
 async::Task<std::optional<json::object>> read_signature(engine::ModelFiles& files,
                                                         const engine::ModelPlace& place, bool model_info) {
   auto const text = co_await files.read_mlmodel(place);
-  auto signature = engine::signature_of(text);
+  auto signature = about(place, [&text] { return engine::signature_of(text); });
   if (model_info) {
     auto const missing = co_await files.missing_files(place, text);
-    if (!missing.empty())
-      throw std::runtime_error("the model is not whole: its MLmodel names " + list_of(missing) +
-                               ", not there");
+    if (!missing.empty()) {
+      throw std::runtime_error(engine::describe(place) + " is not whole: its MLmodel file names " +
+                               list_of(missing) + ", not there");
+    }
   }
   co_return std::move(signature);
 }
@@ -128,9 +139,9 @@ async::Task<ExitCode> set_body(Runtime& runtime, const SignatureTool& tool) {
   auto const place = co_await files.find(uri);
   log_info(runtime, tool.model_uri + " lies at " + engine::describe(place));
   auto const text = co_await files.read_mlmodel(place);
-  if (engine::signature_of(text) && !tool.overwrite)
+  if (about(place, [&text] { return engine::signature_of(text); }) && !tool.overwrite)
     throw UsageError(tool.model_uri + " has a signature; --overwrite-signature true replaces it");
-  auto changed = engine::with_signature(text, inputs, outputs);
+  auto changed = about(place, [&] { return engine::with_signature(text, inputs, outputs); });
   auto const signature = engine::signature_of(changed);
   if (!runtime.options().dry_run) co_await files.write_mlmodel(place, std::move(changed));
   print(pretty_json(*signature) + "\n");

@@ -10,6 +10,7 @@
 #include "engine/id_text.hpp"
 #include "engine/local_artifacts.hpp"
 #include "engine/tools/mlmodel.hpp"
+#include "protocol/mlflow/artifact_path.hpp"
 #include "protocol/mlflow/body.hpp"
 
 namespace mlferry::engine {
@@ -168,7 +169,7 @@ async::Task<ModelPlace> ModelFiles::find_source(std::string source, std::string 
     co_return ModelPlace{ModelPlace::Kind::proxied, "", source, *path};
   auto const folder = local_artifacts_ ? local_folder(source) : std::nullopt;
   if (folder) co_return ModelPlace{ModelPlace::Kind::folder, "", "", *folder};
-  throw std::runtime_error("its files are at " + source +
+  throw std::runtime_error("the version's files are at " + source +
                            ", which neither the server's proxy nor a run nor a logged model gives");
 }
 
@@ -213,6 +214,13 @@ async::Task<ModelPlace> ModelFiles::find_in_run(std::string run_id, std::string 
                     "', and made no logged model of that name");
 }
 
+async::Task<> ModelFiles::require_servable(std::string path, std::string reason) {
+  if (reason.empty()) co_return;
+  auto const capabilities = co_await client_.probe();
+  if (capabilities.decodes_paths_twice)
+    throw std::runtime_error("the server does not give files at '" + path + "': " + reason);
+}
+
 async::Task<std::string> ModelFiles::read_mlmodel(const ModelPlace& place) {
   std::exception_ptr failure;
   try {
@@ -221,6 +229,9 @@ async::Task<std::string> ModelFiles::read_mlmodel(const ModelPlace& place) {
     if (place.kind == ModelPlace::Kind::folder) {
       reader = co_await open_local_file(context_.pool, place.path, std::string(mlmodel_name));
     } else {
+      bool const by_path = place.kind == ModelPlace::Kind::proxied;
+      co_await require_servable(file,
+                                by_path ? mlflow::unservable_reason(file) : mlflow::unlistable_reason(file));
       auto download = place.kind == ModelPlace::Kind::run ? co_await client_.open_run_artifact(place.id, file)
                       : place.kind == ModelPlace::Kind::logged_model
                           ? co_await client_.open_logged_model_artifact(place.id, file)
@@ -252,6 +263,7 @@ async::Task<> ModelFiles::write_mlmodel(const ModelPlace& place, std::string tex
         "the server keeps the artifacts of " + describe(place) + " at " + place.artifact_uri +
         ", which mlferry cannot write to: it needs a server that proxies artifacts (mlflow-artifacts:)");
   }
+  co_await require_servable(file, mlflow::unservable_reason(join(*root, file)));
   auto const size = text.size();
   auto const shared = std::make_shared<const std::string>(std::move(text));
   co_await client_.put_proxied(join(*root, file), [shared] { return open_text(shared); }, size);

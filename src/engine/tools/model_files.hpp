@@ -49,6 +49,8 @@ class ModelFiles {
   async::Task<std::vector<std::string>> missing_files(const ModelPlace& place, std::string mlmodel);
 
  private:
+  // Some servers take certain names for others (mlflow-rest 8.3).
+  async::Task<> require_servable(std::string path, std::string reason);
   async::Task<mlflow::ModelVersion> resolve_version(const ModelUri& uri);
   async::Task<ModelPlace> find_source(std::string source, std::string run_id, int level);
   async::Task<ModelPlace> find_in_run(std::string run_id, std::string path);

@@ -141,9 +141,13 @@ class Job {
       auto const& version = item.get_object();
       auto const found = co_await homes_of(version, all);
       wanted.insert(found.begin(), found.end());
-      if (found.empty())
+      auto const number = text_of(version, "version");
+      bool const names_owner = !text_of(version, "run_id").empty() || !text_of(version, "model_id").empty();
+      bool const has_files = tree::is_plain_part(number) &&
+                             co_await reader_.is_folder(model_folder_ + "/version_models/" + number);
+      if (found.empty() && names_owner && !has_files)
         result_.notes.push_back(
-            "version " + text_of(version, "version") +
+            "version " + number +
             ": the run or logged model that it was made of is in no experiment of the directory");
     }
     for (auto& entry : all) {
