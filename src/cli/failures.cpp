@@ -62,8 +62,6 @@ Ending ending_of(const std::exception_ptr& failure) {
     return {code_of(error), text};
   } catch (const archive::NotFound&) {
     return {ExitCode::unreachable, text};
-  } catch (const engine::NoSuchModel&) {
-    return {ExitCode::unreachable, text};
   } catch (const tree::TreeError&) {
     return {ExitCode::unreachable, text};
   } catch (const backend::Locked&) {

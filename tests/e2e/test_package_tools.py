@@ -616,12 +616,9 @@ def test_aliases(server, seeded, tmp_path):
     assert sorted(p.name for p in links.iterdir()) == NAMES and len(NAMES) == 37
     listed = must(ferry.ferry("--help")).out.split()
     for name in NAMES:
-        if name in listed:
-            done = called_as(links / name, "--help")
-            assert done.returncode == 0 and f"Usage: mlferry {name} " in done.stdout, name
-        else:  # WAITS FOR THE MERGE of the package's exports and imports: this branch goes then
-            done = called_as(links / name)
-            assert done.returncode == 2 and f"'{name}' is not a command" in done.stderr, name
+        assert name in listed, name
+        done = called_as(links / name, "--help")
+        assert done.returncode == 0 and f"Usage: mlferry {name} " in done.stdout, name
     got = called_as(links / "http-client", "--resource", "experiments/get", "--params", '{"experiment_id": "0"}',
                     env={"MLFLOW_TRACKING_URI": server.url})
     assert got.returncode == 0 and json.loads(got.stdout)["experiment"]["name"] == "Default"

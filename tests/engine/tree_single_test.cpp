@@ -300,7 +300,7 @@ TEST_SUITE("engine") {
     put(v1 / "prompts/greet_v1", t.tree / "greet_v1");
     put(v1 / "prompts/greet_v10", t.tree / "greet_v10");  // without the summary
     Job all;
-    all.accepts = {TreeForm::prompts, TreeForm::whole};
+    all.accepts = {TreeForm::prompts, TreeForm::all};
     CHECK(t.import(all).counts(Kind::prompt_version).created == 2);
     t.again(all);
     all.target.replaced = {Kind::prompt};

@@ -98,7 +98,7 @@ void add_run_commands(CLI::App& app, Run& run) {
   whole.end();
 
   Command all(app, run, "import-experiments", "Import the experiments that export-experiments wrote", members,
-              {TreeForm::experiments, TreeForm::whole});
+              {TreeForm::experiments, TreeForm::all});
   all.several(true);
   add_permissions_option(all.sub, all.job->permissions, "--import-permissions");
   add_source_tags_option(all.sub, *all.job);
@@ -125,7 +125,7 @@ void add_model_commands(CLI::App& app, Run& run) {
   auto kinds = models_and_runs;
   kinds.insert(Kind::trace);
   Command all(app, run, "import-models", "Import the registered models and experiments that export-models wrote", kinds,
-              {TreeForm::whole});
+              {TreeForm::all});
   all.several(true);
   add_delete_model_option(all.sub, *all.job);
   add_permissions_option(all.sub, all.job->permissions, "--import-permissions");
@@ -193,7 +193,7 @@ void add_prompt_and_dataset_commands(CLI::App& app, Run& run) {
   prompt.end();
 
   Command prompts(app, run, "import-prompts", "Import the prompts that export-prompts wrote", {Kind::prompt},
-                  {TreeForm::prompts, TreeForm::whole});
+                  {TreeForm::prompts, TreeForm::all});
   prompts.several(true);
   add_delete_prompt_option(prompts.sub, *prompts.job);
   prompts.end(ThreadsForm::flag);
@@ -207,7 +207,7 @@ void add_prompt_and_dataset_commands(CLI::App& app, Run& run) {
 
   Command datasets(app, run, "import-evaluation-datasets",
                    "Import the evaluation datasets that export-evaluation-datasets wrote", {Kind::evaluation_dataset},
-                   {TreeForm::datasets, TreeForm::whole});
+                   {TreeForm::datasets, TreeForm::all});
   datasets.several(true);
   add_delete_dataset_option(datasets.sub, *datasets.job);
   datasets.end(ThreadsForm::value);

@@ -9,6 +9,7 @@
 #include "async/task_group.hpp"
 #include "cli/commands/package_tools.hpp"
 #include "cli/package_options.hpp"
+#include "engine/endpoints/lookup.hpp"
 #include "engine/failure.hpp"
 #include "engine/tools/csv_schema.hpp"
 #include "engine/tools/mlmodel.hpp"
@@ -99,7 +100,7 @@ async::Task<ExitCode> get_body(Runtime& runtime, const SignatureTool& tool) {
   auto const place = co_await files.find(uri);
   log_info(runtime, tool.model_uri + " lies at " + engine::describe(place));
   auto const signature = co_await read_signature(files, place, tool.model_info);
-  if (!signature) throw engine::NoSuchModel(tool.model_uri + " has no signature");
+  if (!signature) throw engine::NotFound(tool.model_uri + " has no signature");
   auto const text = pretty_json(*signature);
   if (tool.output_file.empty()) {
     print(text + "\n");

@@ -14,7 +14,8 @@ struct FormNames {
   std::string_view text, command, each;
 };
 constexpr std::array names{
-    FormNames{TreeForm::whole, "a server's objects (export-all or export-models)", "import-all", ""},
+    FormNames{TreeForm::all, "a server's objects (export-all or export-models)", "import-all", ""},
+    FormNames{TreeForm::models, "registered models and their experiments (export-models)", "import-models", ""},
     FormNames{TreeForm::experiments, "experiments (export-experiments)", "import-experiments", "experiment.json"},
     FormNames{TreeForm::experiment, "one experiment (export-experiment)", "import-experiment", ""},
     FormNames{TreeForm::run, "one run (export-run)", "import-run", ""},
@@ -40,8 +41,8 @@ struct Sign {
   std::string_view file;
   TreeForm form;
 };
-constexpr std::array signs{Sign{"manifest.json", TreeForm::whole},
-                           Sign{"models_manifest.json", TreeForm::whole},
+constexpr std::array signs{Sign{"manifest.json", TreeForm::all},
+                           Sign{"models_manifest.json", TreeForm::all},
                            Sign{"run.json", TreeForm::run},
                            Sign{"version.json", TreeForm::model_version},
                            Sign{"model.json", TreeForm::model},
@@ -51,7 +52,7 @@ constexpr std::array signs{Sign{"manifest.json", TreeForm::whole},
                            Sign{"prompt.json", TreeForm::prompt},
                            Sign{"evaluation_dataset.json", TreeForm::dataset},
                            Sign{"experiments.json", TreeForm::experiments},
-                           Sign{"models.json", TreeForm::whole},
+                           Sign{"models.json", TreeForm::all},
                            Sign{"logged_models.json", TreeForm::logged_models},
                            Sign{"traces.json", TreeForm::traces},
                            Sign{"prompts_summary.json", TreeForm::prompts},
@@ -69,12 +70,12 @@ std::optional<TreeForm> tree_form(const std::vector<std::string>& files, const s
     if (!has(files, sign.file)) continue;
     if (!found) found = sign.form;
     // A manifest may lie beside the one object that a folder holds.
-    if (found == TreeForm::whole && sign.form != TreeForm::whole) found = sign.form;
+    if (found == TreeForm::all && sign.form != TreeForm::all) found = sign.form;
   }
   bool const parts = has(folders, "experiments") || has(folders, "models") || has(folders, "prompts") ||
                      has(folders, "evaluation_datasets");
-  if (parts && (!found || has(files, "manifest.json") || has(files, "models_manifest.json"))) return TreeForm::whole;
-  if (!found && has(folders, tree::own_folder)) return TreeForm::whole;
+  if (parts && (!found || has(files, "manifest.json") || has(files, "models_manifest.json"))) return TreeForm::all;
+  if (!found && has(folders, tree::own_folder)) return TreeForm::all;
   return found;
 }
 

@@ -7,28 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/endpoints/tree_forms.hpp"
 #include "engine/kinds.hpp"
 #include "engine/records.hpp"
 
 namespace mlferry::engine {
-
-enum class TreeForm {
-  all,             // export-all
-  models,          // export-models: experiments/ and models/
-  experiments,     // the experiments' folder as root
-  experiment,      // one experiment's folder as root
-  run,             // one run's folder, with the folders of its logged models in it
-  model,           // one registered model's folder, with those of its runs and logged models in it
-  model_version,   // version.json, model.json, experiment.json, run/, version_model/
-  logged_models,   // folders of logged models
-  logged_model,
-  traces,          // folders of traces
-  trace,
-  prompts,         // the prompts' folder as root
-  prompt,          // one version of a prompt
-  datasets,        // the evaluation datasets' folder as root
-  dataset
-};
 
 // "export-run": the command that writes it, which is also its name in files.
 std::string_view form_name(TreeForm form);

@@ -26,10 +26,13 @@ namespace mlferry::engine {
 struct TreeSourceOptions {
   std::uint64_t most_json_bytes = std::uint64_t{1} << 30;  // a larger JSON file is refused
   // Directories of another form are refused. A part of a whole one counts: prompts/ of an export-all.
-  std::set<TreeForm> accepts{TreeForm::whole, TreeForm::experiments, TreeForm::experiment, TreeForm::prompts,
+  std::set<TreeForm> accepts{TreeForm::all, TreeForm::experiments, TreeForm::experiment, TreeForm::prompts,
                              TreeForm::datasets};
   std::set<Kind> kinds{};  // of a whole one only these parts; empty: all
 };
+
+// Whether there is something at this place that looks like a tree, of whichever form.
+async::Task<bool> is_tree(tree::TreeReader& reader);
 
 // The text of a failure, with the file that it is about in front unless it is named already.
 std::optional<std::string> about_file(std::optional<std::string> failure, const std::string& name);
@@ -128,7 +131,7 @@ class TreeSource final : public Source {
   TreeSourceOptions options_;
   bool ours_ = false;                                                     // written by mlferry
   std::optional<std::string> experiments_, models_, prompts_, datasets_;  // folders; "" is the root
-  TreeForm form_ = TreeForm::whole;
+  TreeForm form_ = TreeForm::all;
   std::map<std::string, Container> containers_;              // by id
   std::vector<std::string> places_;                          // folders that owners' folders are in
   std::unordered_map<std::uint64_t, std::uint32_t> owners_;  // hash of kind and id -> number of its place

@@ -35,6 +35,11 @@ json::array versions_of(const json::object& model) {
 
 }  // namespace
 
+async::Task<bool> is_tree(tree::TreeReader& reader) {
+  auto const listing = co_await reader.list("");
+  co_return listing && tree_form(listing->files, listing->folders);
+}
+
 std::string TreeSource::folder_of(const Container& container, Kind kind, const std::string& id) const {
   if (auto const found = container.at.find({kind, id}); found != container.at.end()) return found->second;
   auto const* folder = kind == Kind::run ? "runs" : kind == Kind::logged_model ? "logged_models" : "traces";
@@ -70,7 +75,8 @@ async::Task<std::optional<json::object>> TreeSource::read_root_file(std::string 
 async::Task<> TreeSource::open_form() {
   auto const wanted = [this](Kind kind) { return options_.kinds.empty() || options_.kinds.contains(kind); };
   switch (form_) {
-    case TreeForm::whole: {
+    case TreeForm::all:
+    case TreeForm::models: {
       auto const listing = co_await reader_.list("");
       auto const part = [&](const std::string& name, const std::string& file, Kind kind) -> std::optional<std::string> {
         auto const has = [](const std::vector<std::string>& list, const std::string& one) {

@@ -1,3 +1,4 @@
+#include "engine/endpoints/lookup.hpp"
 #include "engine/tools/model_files.hpp"
 
 #include <algorithm>
@@ -85,10 +86,10 @@ async::Task<mlflow::ModelVersion> ModelFiles::resolve_version(const ModelUri& ur
       // A missing alias is a wrong parameter for the server.
       if (!error.not_found() && error.status() != 400) throw;
     }
-    throw NoSuchModel("registered model '" + uri.name + "' has no alias '" + uri.part + "'");
+    throw NotFound("registered model '" + uri.name + "' has no alias '" + uri.part + "'");
   } else {
     auto const model = co_await client_.get_registered_model(uri.name);
-    if (!model) throw NoSuchModel("there is no registered model '" + uri.name + "'");
+    if (!model) throw NotFound("there is no registered model '" + uri.name + "'");
     auto const* latest = mlflow::get_array(model->doc, "latest_versions");  // one of each stage
     for (auto const& item : latest == nullptr ? json::array() : *latest) {
       if (!item.is_object()) continue;
@@ -97,13 +98,13 @@ async::Task<mlflow::ModelVersion> ModelFiles::resolve_version(const ModelUri& ur
         number = std::max(number, version.number());
     }
     if (number == 0 && uri.form == ModelUri::Form::latest)
-      throw NoSuchModel("registered model '" + uri.name + "' has no versions");
+      throw NotFound("registered model '" + uri.name + "' has no versions");
     if (number == 0)
-      throw NoSuchModel("registered model '" + uri.name + "' has no version in stage " + uri.part);
+      throw NotFound("registered model '" + uri.name + "' has no version in stage " + uri.part);
   }
   auto version = co_await client_.get_model_version(uri.name, number);
   if (!version)
-    throw NoSuchModel("there is no version " + std::to_string(number) + " of registered model '" + uri.name +
+    throw NotFound("there is no version " + std::to_string(number) + " of registered model '" + uri.name +
                       "'");
   co_return std::move(*version);
 }
@@ -117,7 +118,7 @@ async::Task<ModelPlace> ModelFiles::find(ModelUri uri) {
       co_return co_await find_in_run(uri.name, uri.part);
     case ModelUri::Form::logged_model: {
       auto const model = co_await client_.get_logged_model(uri.name);
-      if (!model) throw NoSuchModel("there is no logged model " + uri.name);
+      if (!model) throw NotFound("there is no logged model " + uri.name);
       co_return ModelPlace{ModelPlace::Kind::logged_model, uri.name, std::string(model->artifact_uri()), ""};
     }
     default: {
@@ -197,7 +198,7 @@ async::Task<std::optional<ModelPlace>> ModelFiles::named_logged_model(std::strin
 
 async::Task<ModelPlace> ModelFiles::find_in_run(std::string run_id, std::string path) {
   auto const run = co_await client_.get_run(run_id);
-  if (!run) throw NoSuchModel("there is no run " + run_id);
+  if (!run) throw NotFound("there is no run " + run_id);
   ModelPlace place{ModelPlace::Kind::run, run_id, std::string(run->artifact_uri()), path};
   auto const names = co_await list(place, "");
   auto const wanted = join(path, mlmodel_name);
@@ -210,7 +211,7 @@ async::Task<ModelPlace> ModelFiles::find_in_run(std::string run_id, std::string 
   } catch (const mlflow::ApiError& error) {
     if (!error.no_such_call()) throw;  // logged models came with MLflow 3
   }
-  throw NoSuchModel("run " + run_id + " has no MLmodel file in '" + path +
+  throw NotFound("run " + run_id + " has no MLmodel file in '" + path +
                     "', and made no logged model of that name");
 }
 
@@ -242,7 +243,7 @@ async::Task<std::string> ModelFiles::read_mlmodel(const ModelPlace& place) {
   } catch (...) {
     failure = std::current_exception();
   }
-  if (is_missing_file(failure)) throw NoSuchModel(describe(place) + " has no MLmodel file");
+  if (is_missing_file(failure)) throw NotFound(describe(place) + " has no MLmodel file");
   std::rethrow_exception(failure);
 }
 

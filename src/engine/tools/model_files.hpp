@@ -13,12 +13,6 @@
 
 namespace mlferry::engine {
 
-// What the URI names does not exist.
-class NoSuchModel : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 // Where the files are, and how they are asked for.
 struct ModelPlace {
   enum class Kind { run, logged_model, proxied, folder };
