@@ -9,7 +9,6 @@
 #include "engine/endpoints/lookup.hpp"
 #include "engine/failure.hpp"
 #include "engine/ledger.hpp"
-#include "engine/tools/model_files.hpp"
 #include "protocol/http/error.hpp"
 #include "protocol/mlflow/client.hpp"
 #include "storage/archive/archive.hpp"

@@ -31,12 +31,12 @@ class ModelFiles {
   ModelFiles(const Context& context, mlflow::Client& client, bool local_artifacts)
       : context_(context), client_(client), local_artifacts_(local_artifacts) {}
 
-  // Throws NoSuchModel, or std::runtime_error when the server keeps the files where nobody but it can read
+  // Throws NotFound, or std::runtime_error when the server keeps the files where nobody but it can read
   // them. Of a run, files in its own folder come before those of a logged model of that name.
   async::Task<ModelPlace> find(ModelUri uri);
   async::Task<ModelPlace> find_version(mlflow::ModelVersion version);
 
-  // The text of MLmodel. Throws NoSuchModel when there is none.
+  // The text of MLmodel. Throws NotFound when there is none.
   async::Task<std::string> read_mlmodel(const ModelPlace& place);
   async::Task<> write_mlmodel(const ModelPlace& place, std::string text);
   // Those of the files that MLmodel names that are not there.
