@@ -27,8 +27,9 @@ std::string printable(std::string text) {
 }  // namespace
 
 std::string public_uri(std::string_view uri) {
-  auto url = http::split_credentials(uri).url;
-  // split_credentials() knows http; buckets may carry a key, too.
+  bool const server = uri.starts_with("http://") || uri.starts_with("https://");
+  auto url = server ? http::split_credentials(uri).url : std::string(uri);
+  // In "wasbs://box@account" the box is no secret; "name:key@" is one everywhere.
   auto const host = url.find("://");
   if (host != url.npos) {
     auto const end = std::min(url.find('/', host + 3), url.size());

@@ -10,6 +10,7 @@ import subprocess
 import ferry
 import pytest
 from ferry import must
+from proxies import Recorder
 from rest import API3, Rest, RestError, proxied
 from seed_small import START, Parts, Seed, plain
 from servers import ROOT, environment
@@ -418,6 +419,28 @@ def test_nothing_is_deleted_for_a_model_that_cannot_be_imported(world):
                           "--delete-model", "true", code=3)
     assert "nothing was deleted" in texts(report, "failed")
     check_wine(world, "model d")
+
+
+@pytest.mark.parametrize("pending, code", [(2, 0), (10**9, 3)])
+def test_await_creation(world, pending, code):
+    """A server that needs time for a version: it is waited for, but not longer than was said."""
+    answers = []
+
+    def rewrite(path, body):
+        if "/model-versions/get?" not in path or len(answers) >= pending:
+            return body
+        answers.append(path)
+        return body.replace(b'"READY"', b'"PENDING_REGISTRATION"')
+
+    part = world.parts.model()
+    with Recorder(world.target.url, rewrite=rewrite) as slow:
+        report, result = world.run("import-model", "--input-dir", part, "--model", f"slow {pending}", "--experiment-name", "slow",
+                                   "--await-creation-for", "1", server=slow, code=code)
+    if code:
+        assert report["kinds"]["model_version"]["failed"] == 4
+        assert "not READY after 1 s (--await-creation-for): the destination says PENDING_REGISTRATION" in texts(report, "failed")
+    else:
+        assert report["kinds"]["model_version"]["created"] == 4 and len(answers) == 2
 
 
 @pytest.mark.parametrize("form", ["plain", "archive"])

@@ -313,7 +313,7 @@ TEST_SUITE("engine") {
     CHECK(cli::public_uri("models:/m-1") == "models:/m-1");
     auto const table = cli::version_table({{"wine", "1", "None", "READY", "champ", "r", "s3://b/m"}, {"a\x1b[2J", "2", "", "", "", "", ""}});
     CHECK(table.starts_with("model"));
-    CHECK(table.find("wine    1        None") != std::string::npos);
+    CHECK(table.find("wine   1        None") != std::string::npos);
     CHECK(table.find('\x1b') == std::string::npos);
   }
 }
