@@ -26,8 +26,12 @@ async::Task<ExportPlan> plan_logged_model(Runtime&, mlflow::Client& client, cons
 }
 
 // Those that are named are taken though they are deleted.
-async::Task<ExportPlan> plan_members(mlflow::Client& client, const PackageExport& job, Kind kind, TreeForm form) {
+async::Task<ExportPlan> plan_members(Runtime& runtime, mlflow::Client& client, const PackageExport& job, Kind kind,
+                                     TreeForm form) {
   ExportPlan plan;
+  auto const can = co_await client.probe();
+  if (kind == Kind::logged_model ? !can.logged_models : !can.traces_v2 && !can.traces_v3)
+    runtime.report().notes.push_back("this server has no " + std::string(engine::kind_label(kind)) + ": " + can.name());
   plan.selection.kinds = {kind};
   co_await choose_experiments(client, "--experiment-ids", job.wanted, false, mlflow::View::active, plan);
   if (!plan.selection.ids.contains(Kind::experiment)) plan.selection.lifecycle = engine::Lifecycle::active;
@@ -37,12 +41,12 @@ async::Task<ExportPlan> plan_members(mlflow::Client& client, const PackageExport
   co_return plan;
 }
 
-async::Task<ExportPlan> plan_logged_models(Runtime&, mlflow::Client& client, const PackageExport& job) {
-  co_return co_await plan_members(client, job, Kind::logged_model, TreeForm::logged_models);
+async::Task<ExportPlan> plan_logged_models(Runtime& runtime, mlflow::Client& client, const PackageExport& job) {
+  co_return co_await plan_members(runtime, client, job, Kind::logged_model, TreeForm::logged_models);
 }
 
-async::Task<ExportPlan> plan_traces(Runtime&, mlflow::Client& client, const PackageExport& job) {
-  co_return co_await plan_members(client, job, Kind::trace, TreeForm::traces);
+async::Task<ExportPlan> plan_traces(Runtime& runtime, mlflow::Client& client, const PackageExport& job) {
+  co_return co_await plan_members(runtime, client, job, Kind::trace, TreeForm::traces);
 }
 
 async::Task<ExportPlan> plan_trace(Runtime&, mlflow::Client& client, const PackageExport& job) {

@@ -138,7 +138,8 @@ async::Task<std::vector<mlflow::RegisteredModel>> choose_models(mlflow::Client& 
   }
   if (names.empty() && !plan.missing.empty())
     throw engine::NotFound("--models " + text + ": the server has no such registered model");
-  plan.selection.ids[Kind::registered_model] = std::move(names);
+  // Of all the listing gives more at once.
+  if (items.size() != 1 || items.front() != "all") plan.selection.ids[Kind::registered_model] = std::move(names);
   co_return chosen;
 }
 
@@ -156,6 +157,13 @@ async::Task<ExportPlan> plan_models(Runtime& runtime, mlflow::Client& client, co
     std::move(some.begin(), some.end(), std::back_inserter(versions));
   }
   auto owners = co_await engine::owners_of(runtime.context(), client, std::move(versions));
+  // As the package has it: of which experiments all runs or which.
+  boost::json::value experiments = boost::json::array(owners.experiments.begin(), owners.experiments.end());
+  if (!job.export_all_runs) {
+    boost::json::object runs;
+    for (auto const& [id, some] : owners.runs_by_experiment) runs[id] = boost::json::array(some.begin(), some.end());
+    experiments = std::move(runs);
+  }
   selection.ids[Kind::experiment] = std::move(owners.experiments);
   if (!job.export_all_runs) {
     selection.ids[Kind::run] = std::move(owners.runs);
@@ -172,7 +180,7 @@ async::Task<ExportPlan> plan_models(Runtime& runtime, mlflow::Client& client, co
     for (auto const& name : list_or_file("--models", job.wanted)) names.emplace_back(name);
     what.models = std::move(names);
   }
-  what.experiments = job.wanted;
+  what.experiments = std::move(experiments);
   what.export_all_runs = job.export_all_runs;
   what.run_start_time = text_or_null(job.run_start_time);
   what.runs_until = text_or_null(job.runs_until);

@@ -42,6 +42,7 @@ async::Task<> add_run(mlflow::Client& client, std::string id, VersionOwners& own
   if (!run) co_return;
   owners.runs.insert(id);
   owners.experiments.emplace(run->experiment_id());
+  owners.runs_by_experiment[std::string(run->experiment_id())].insert(id);
 }
 
 async::Task<> add_logged_model(mlflow::Client& client, std::string id, VersionOwners& owners) {

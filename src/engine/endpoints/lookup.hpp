@@ -63,6 +63,7 @@ async::Task<std::multimap<std::string, std::string>> nested_runs(mlflow::Client&
 // What versions' files and metadata belong to; what is gone from the server is left out.
 struct VersionOwners {
   std::set<std::string> runs, logged_models, experiments;
+  std::map<std::string, std::set<std::string>> runs_by_experiment;
 };
 async::Task<VersionOwners> owners_of(const Context& context, mlflow::Client& client,
                                      std::vector<mlflow::ModelVersion> versions);
