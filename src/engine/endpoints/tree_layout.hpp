@@ -1,6 +1,6 @@
 #pragma once
-// Where the objects of an export lie in its directory, and which file lists them: the forms that the commands of the
-// package mlflow-export-import write (docs/tree.md). Pure.
+// Where the objects of an export lie in its directory, and which file lists them: the forms that the commands
+// of the package mlflow-export-import write (docs/tree.md). Pure.
 
 #include <optional>
 #include <string>
@@ -13,20 +13,20 @@
 namespace mlferry::engine {
 
 enum class TreeForm {
-  all,             // export-all
-  models,          // export-models: experiments/ and models/
-  experiments,     // the experiments' folder as root
-  experiment,      // one experiment's folder as root
-  run,             // one run's folder, with the folders of its logged models in it
-  model,           // one registered model's folder, with those of its runs and logged models in it
-  model_version,   // version.json, model.json, experiment.json, run/, version_model/
-  logged_models,   // folders of logged models
+  all,            // export-all
+  models,         // export-models: experiments/ and models/
+  experiments,    // the experiments' folder as root
+  experiment,     // one experiment's folder as root
+  run,            // one run's folder, with the folders of its logged models in it
+  model,          // one registered model's folder, with those of its runs and logged models in it
+  model_version,  // version.json, model.json, experiment.json, run/, version_model/
+  logged_models,  // folders of logged models
   logged_model,
-  traces,          // folders of traces
+  traces,  // folders of traces
   trace,
-  prompts,         // the prompts' folder as root
-  prompt,          // one version of a prompt
-  datasets,        // the evaluation datasets' folder as root
+  prompts,   // the prompts' folder as root
+  prompt,    // one version of a prompt
+  datasets,  // the evaluation datasets' folder as root
   dataset
 };
 
