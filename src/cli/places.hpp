@@ -8,15 +8,15 @@
 #include "cli/endpoints.hpp"
 #include "cli/workspace_options.hpp"
 #include "engine/endpoints/source.hpp"
-#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/target.hpp"
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/tree_source.hpp"
 
 namespace mlferry::cli {
 
 struct PlaceOptions {
   ArchiveOptions archive;
-  std::string folder;  // --output-dir, --input-dir
+  std::string folder;            // --output-dir, --input-dir
   engine::TreeExport tree = {};  // of a directory to write: what its files say of the options
 };
 

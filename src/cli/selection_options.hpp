@@ -26,8 +26,8 @@ void add_selection_options(CLI::App& app, SelectionOptions& options);
 // Throws UsageError that names the option and what is wrong with it.
 engine::Selection selection_of(const SelectionOptions& options);
 
-// The options that the package mlflow-export-import has on export-all, as they were given. Without them everything is
-// taken, deleted runs too.
+// The options that the package mlflow-export-import has on export-all, as they were given. Without them
+// everything is taken, deleted runs too.
 struct PackageSelectionOptions {
   std::string stages, run_start_time, runs_until, notebook_formats;
   bool export_latest_versions = false, export_version_model = false, export_permissions = false;
@@ -36,7 +36,8 @@ struct PackageSelectionOptions {
 
 void add_package_selection_options(CLI::App& app, PackageSelectionOptions& options);
 // Narrows the selection; throws UsageError, also where two options contradict each other.
-void apply(const PackageSelectionOptions& options, const SelectionOptions& others, engine::Selection& selection);
+void apply(const PackageSelectionOptions& options, const SelectionOptions& others,
+           engine::Selection& selection);
 // What a tree's files say of them.
 engine::TreeExport tree_export_of(const PackageSelectionOptions& options);
 

@@ -22,7 +22,7 @@ struct JobOptions {
   bool full = false;       // read everything again, also what seems unchanged
   bool marker_tags = true;
   bool version_files = false;  // model versions bring their files also where their run or logged model does
-  Selection selection;  // what of the source the job is about
+  Selection selection;         // what of the source the job is about
 };
 
 struct Context {

@@ -426,6 +426,8 @@ def test_models(there, export, more_exports):
     assert set(export.mlflow("models/models.json")["models"]) == {"wine_m", "beer"}
     info = export.json("manifest.json")["info"]
     assert info["model_names"] == "wine_m,beer" and info["export_all_runs"] is False and info["models"]["num_ok_models"] == 2
+    assert export.json("experiments/experiments.json")["info"]["options"]["experiments"] == \
+        {there.wine: sorted(ids(there.parent, there.early, there.dead)), there.other: [there.elsewhere.id]}
     again_nothing(export, *command)
 
     narrow = more_exports()
@@ -687,6 +689,13 @@ def test_mistakes(there, export, arguments, code, text):
     result = export(*arguments, code=code)
     assert text in result.error_line(), result.text[-500:]
     assert not export.folder.exists()
+
+
+def test_a_dry_run_writes_nothing(there, export):
+    for command in (("export-run", "--run-id", there.parent.id), ("export-model-version", "--model", "wine_m", "--version", "1"),
+                    ("export-experiments", "--experiments", "wine"), ("export-prompts", "--prompts", "all")):
+        export(*command, "--dry-run")
+        assert sum(kind["copied"] for kind in export.report["kinds"].values()) > 1 and not export.folder.exists(), command
 
 
 def test_an_interrupted_export_does_not_look_complete(there, export):

@@ -12,10 +12,11 @@ TEST_SUITE("engine") {
       How how;
       const char* rest;
     };
-    for (auto const& row : {Row{"all", How::all, ""}, Row{"7", How::either, "7"}, Row{"wine", How::either, "wine"},
-                            Row{"wine*", How::prefix, "wine"}, Row{"*", How::prefix, ""}, Row{"id:7", How::id, "7"},
-                            Row{"name:7", How::name, "7"}, Row{"name:all", How::name, "all"}, Row{"name:a*", How::name, "a*"},
-                            Row{"a*b", How::either, "a*b"}, Row{"", How::either, ""}}) {
+    for (auto const& row :
+         {Row{"all", How::all, ""}, Row{"7", How::either, "7"}, Row{"wine", How::either, "wine"},
+          Row{"wine*", How::prefix, "wine"}, Row{"*", How::prefix, ""}, Row{"id:7", How::id, "7"},
+          Row{"name:7", How::name, "7"}, Row{"name:all", How::name, "all"}, Row{"name:a*", How::name, "a*"},
+          Row{"a*b", How::either, "a*b"}, Row{"", How::either, ""}}) {
       auto const wish = parse_experiment_wish(row.text);
       CAPTURE(row.text);
       CHECK(wish.how == row.how);
@@ -29,7 +30,8 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("lookup: descendants of runs, each once") {
-    std::multimap<std::string, std::string> const children{{"a", "b"}, {"a", "c"}, {"b", "d"}, {"d", "e"}, {"x", "y"}};
+    std::multimap<std::string, std::string> const children{
+        {"a", "b"}, {"a", "c"}, {"b", "d"}, {"d", "e"}, {"x", "y"}};
     using List = std::vector<std::string>;
     CHECK(with_descendants({"a"}, children) == List{"a", "b", "c", "d", "e"});
     CHECK(with_descendants({"a", "b", "a"}, children) == List{"a", "b", "c", "d", "e"});

@@ -19,12 +19,15 @@ TEST_SUITE("engine") {
       const char *root, *experiment, *run, *logged_model, *trace, *model, *prompt, *prompt_file, *dataset;
     };
     for (auto const& row : {
-             Row{TreeForm::all, "manifest.json", "experiments/7", "experiments/7/runs/r", "experiments/7/logged_models/m",
-                 "experiments/7/traces/t", "models/w", "prompts/p_v2", "prompts/p.prompt.json", "evaluation_datasets/q_d"},
+             Row{TreeForm::all, "manifest.json", "experiments/7", "experiments/7/runs/r",
+                 "experiments/7/logged_models/m", "experiments/7/traces/t", "models/w", "prompts/p_v2",
+                 "prompts/p.prompt.json", "evaluation_datasets/q_d"},
              Row{TreeForm::models, "manifest.json", "experiments/7", "experiments/7/runs/r",
                  "experiments/7/logged_models/m", "experiments/7/traces/t", "models/w", "-", "-", "-"},
-             Row{TreeForm::experiments, "experiments.json", "7", "7/runs/r", "7/logged_models/m", "7/traces/t", "-", "-", "-", "-"},
-             Row{TreeForm::experiment, "experiment.json", "", "runs/r", "logged_models/m", "traces/t", "-", "-", "-", "-"},
+             Row{TreeForm::experiments, "experiments.json", "7", "7/runs/r", "7/logged_models/m",
+                 "7/traces/t", "-", "-", "-", "-"},
+             Row{TreeForm::experiment, "experiment.json", "", "runs/r", "logged_models/m", "traces/t", "-",
+                 "-", "-", "-"},
              Row{TreeForm::run, "run.json", "-", "", "m", "-", "-", "-", "-", "-"},
              Row{TreeForm::model, "model.json", "-", "r", "m", "-", "", "-", "-", "-"},
              Row{TreeForm::model_version, "version.json", "-", "run", "m", "-", "", "-", "-", "-"},
@@ -32,9 +35,11 @@ TEST_SUITE("engine") {
              Row{TreeForm::logged_model, "logged_model.json", "-", "-", "", "-", "-", "-", "-", "-"},
              Row{TreeForm::traces, "traces.json", "-", "-", "-", "t", "-", "-", "-", "-"},
              Row{TreeForm::trace, "trace.json", "-", "-", "-", "", "-", "-", "-", "-"},
-             Row{TreeForm::prompts, "prompts_summary.json", "-", "-", "-", "-", "-", "p_v2", "p.prompt.json", "-"},
+             Row{TreeForm::prompts, "prompts_summary.json", "-", "-", "-", "-", "-", "p_v2", "p.prompt.json",
+                 "-"},
              Row{TreeForm::prompt, "prompt.json", "-", "-", "-", "-", "-", "", "-", "-"},
-             Row{TreeForm::datasets, "evaluation_datasets_summary.json", "-", "-", "-", "-", "-", "-", "-", "q_d"},
+             Row{TreeForm::datasets, "evaluation_datasets_summary.json", "-", "-", "-", "-", "-", "-", "-",
+                 "q_d"},
              Row{TreeForm::dataset, "evaluation_dataset.json", "-", "-", "-", "-", "-", "-", "-", ""},
          }) {
       TreeLayout const layout(row.form);

@@ -298,7 +298,8 @@ TEST_SUITE("storage") {
         async::MemoryReader reader(text);
         co_await folder->put_file("artifacts/a.bin", reader);
       }
-      co_await folder->put_json("run.json", [&text](tree::JsonWriter& json) { json.value(boost::json::object{{"t", text}}); });
+      co_await folder->put_json(
+          "run.json", [&text](tree::JsonWriter& json) { json.value(boost::json::object{{"t", text}}); });
       co_await folder->commit_into_root("run.json", {"artifacts"});
     };
     t.run(writer.open());
@@ -322,7 +323,8 @@ TEST_SUITE("storage") {
     fs::create_directories(t.at("run.json/in the way"));  // a folder that nobody expects is moved aside
     auto job = [](tree::TreeWriter& writer) -> async::Task<> {
       auto folder = co_await writer.begin();
-      co_await folder->put_json("run.json", [](tree::JsonWriter& json) { json.value(boost::json::object{}); });
+      co_await folder->put_json("run.json",
+                                [](tree::JsonWriter& json) { json.value(boost::json::object{}); });
       co_await folder->commit_into_root("missing.json", {});
     };
     CHECK_THROWS_AS(t.run(job(writer)), std::system_error);  // the last file is not in the folder

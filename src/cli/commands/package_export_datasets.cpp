@@ -27,7 +27,8 @@ ExportPlan plan_of_datasets(TreeForm form) {
 async::Task<std::map<std::string, std::string>> list_datasets(mlflow::Client& client,
                                                               std::vector<std::string> experiments) {
   boost::json::object body{{"max_results", 1000}};
-  if (!experiments.empty()) body["experiment_ids"] = boost::json::array(experiments.begin(), experiments.end());
+  if (!experiments.empty())
+    body["experiment_ids"] = boost::json::array(experiments.begin(), experiments.end());
   auto const found = co_await engine::list_all(client, http::Method::post, "/api/3.0/mlflow/datasets/search",
                                                std::move(body), "datasets");
   if (!found) throw engine::NotFound("this server has no evaluation datasets, which came with MLflow 3.4");
@@ -43,13 +44,15 @@ async::Task<ExportPlan> plan_dataset(Runtime&, mlflow::Client& client, const Pac
   for (auto const& [one, name] : all) {
     if (job.dataset_id.empty() ? name != job.dataset_name : one != job.dataset_id) continue;
     others += (others.empty() ? "" : ", ") + one;
-    if (!id.empty()) throw UsageError("--dataset-name " + name + ": there are several: give one with --dataset-id (" + others + ")");
+    if (!id.empty())
+      throw UsageError("--dataset-name " + name + ": there are several: give one with --dataset-id (" +
+                       others + ")");
     id = one;
   }
   if (id.empty()) {
-    throw engine::NotFound((job.dataset_id.empty() ? "--dataset-name " + job.dataset_name
-                                                   : "--dataset-id " + job.dataset_id) +
-                           ": the server has no such evaluation dataset");
+    throw engine::NotFound(
+        (job.dataset_id.empty() ? "--dataset-name " + job.dataset_name : "--dataset-id " + job.dataset_id) +
+        ": the server has no such evaluation dataset");
   }
   auto plan = plan_of_datasets(TreeForm::dataset);
   plan.selection.ids[Kind::evaluation_dataset] = {id};
@@ -57,7 +60,8 @@ async::Task<ExportPlan> plan_dataset(Runtime&, mlflow::Client& client, const Pac
   co_return plan;
 }
 
-async::Task<std::vector<std::string>> known_experiments(mlflow::Client& client, std::string ids, ExportPlan& plan) {
+async::Task<std::vector<std::string>> known_experiments(mlflow::Client& client, std::string ids,
+                                                        ExportPlan& plan) {
   std::vector<std::string> known;
   for (auto const& id : split_list(ids)) {
     auto const experiment = co_await engine::find_experiment_by_id(client, id);
@@ -67,14 +71,16 @@ async::Task<std::vector<std::string>> known_experiments(mlflow::Client& client, 
       plan.missing.push_back({Kind::experiment, id, "the server has no experiment of this id"});
     }
   }
-  if (known.empty()) throw engine::NotFound("--experiment-ids " + ids + ": the server has no such experiment");
+  if (known.empty())
+    throw engine::NotFound("--experiment-ids " + ids + ": the server has no such experiment");
   co_return known;
 }
 
 async::Task<ExportPlan> plan_datasets(Runtime&, mlflow::Client& client, const PackageExport& job) {
   auto plan = plan_of_datasets(TreeForm::datasets);
   auto const names = list_or_file("--evaluation-datasets", job.wanted);
-  plan.what.request = said("--evaluation-datasets", names).substr(1) + said("--experiment-ids", job.experiment_ids);
+  plan.what.request =
+      said("--evaluation-datasets", names).substr(1) + said("--experiment-ids", job.experiment_ids);
   std::set<std::string> ids;
   if (job.wanted == "all") {
     if (job.experiment_ids.empty()) co_return plan;
@@ -91,17 +97,20 @@ async::Task<ExportPlan> plan_datasets(Runtime&, mlflow::Client& client, const Pa
         ++found;
       }
       if (found == 0)
-        plan.missing.push_back({Kind::evaluation_dataset, wanted, "the server has no evaluation dataset of this name"});
+        plan.missing.push_back(
+            {Kind::evaluation_dataset, wanted, "the server has no evaluation dataset of this name"});
     }
     if (ids.empty())
-      throw engine::NotFound("--evaluation-datasets " + job.wanted + ": the server has no such evaluation dataset");
+      throw engine::NotFound("--evaluation-datasets " + job.wanted +
+                             ": the server has no such evaluation dataset");
   }
   plan.selection.ids[Kind::evaluation_dataset] = std::move(ids);
   co_return plan;
 }
 
 void check_dataset(const PackageExport& job) {
-  if (job.dataset_id.empty() && job.dataset_name.empty()) throw UsageError("give --dataset-name or --dataset-id");
+  if (job.dataset_id.empty() && job.dataset_name.empty())
+    throw UsageError("give --dataset-name or --dataset-id");
 }
 
 void check_datasets(const PackageExport& job) {
@@ -123,9 +132,11 @@ void add_dataset_exports(CLI::App& app, Run& run) {
   auto datasets = add_export(app, run, "export-evaluation-datasets",
                              "Write evaluation datasets with their records into a directory", plan_datasets,
                              check_datasets);
-  add_wanted(datasets, "--evaluation-datasets", "all, a comma list of names, or a .txt file with one name a line");
-  datasets.app->add_option("--experiment-ids", datasets.job->experiment_ids,
-                           "With all: only those that belong to one of these experiments (a comma list of ids)");
+  add_wanted(datasets, "--evaluation-datasets",
+             "all, a comma list of names, or a .txt file with one name a line");
+  datasets.app->add_option(
+      "--experiment-ids", datasets.job->experiment_ids,
+      "With all: only those that belong to one of these experiments (a comma list of ids)");
   add_use_threads(*datasets.app, datasets.job->global, ThreadsForm::value);
 }
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t most_said = 2000;
 
-// What the plan asked for by id and nothing of it came: it vanished meanwhile, or is nothing that can be exported.
+// What the plan asked for by id and nothing of it came: it vanished meanwhile, or is nothing that can be
+// exported.
 void check_that_some_came(const engine::Report& report, const engine::TreeExport& what) {
   auto const kind = engine::TreeLayout(what.form).root_object();
   if (!kind || report.counts(*kind).found > 0) return;
@@ -51,7 +52,8 @@ async::Task<ExitCode> export_body(Runtime& runtime, const PackageExport& job, Ma
 
 ExitCode run_export(const PackageExport& job, MakePlan plan, void (*check)(const PackageExport&)) {
   refuse_databricks(job.export_permissions, job.notebook_formats);
-  if (job.output_dir.find("://") != std::string::npos) throw UsageError("'" + job.output_dir + "' is no folder");
+  if (job.output_dir.find("://") != std::string::npos)
+    throw UsageError("'" + job.output_dir + "' is no folder");
   if (check != nullptr) check(job);
   Runtime runtime(job.global);
   auto const code = runtime.run([&] { return export_body(runtime, job, plan); });
@@ -66,12 +68,14 @@ ExportCommand add_export(CLI::App& app, Run& run, const char* name, const char* 
   auto job = std::make_shared<PackageExport>();
   auto* command = app.add_subcommand(name, help);
   add_server_options(*command, job->source, Side::source, true);
-  command->add_option("--output-dir", job->output_dir, "Directory to write, in the form of mlflow-export-import")
+  command
+      ->add_option("--output-dir", job->output_dir, "Directory to write, in the form of mlflow-export-import")
       ->envname("MLFERRY_OUTPUT_DIR")
       ->required();
   add_workspace_options(*command, job->workspaces, false);
   add_global_options(*command, job->global);
-  command->callback([job, &run, plan, check] { run = [job, plan, check] { return run_export(*job, plan, check); }; });
+  command->callback(
+      [job, &run, plan, check] { run = [job, plan, check] { return run_export(*job, plan, check); }; });
   return {command, job};
 }
 
@@ -80,13 +84,16 @@ void add_wanted(ExportCommand& command, const char* name, const char* help) {
 }
 
 void add_time_window(ExportCommand& command) {
-  command.app->add_option("--run-start-time", command.job->run_start_time,
-                          "Only runs that started at this time or later (2026-11-24, 2026-11-24 10:00:00); UTC");
-  command.app->add_option("--runs-until", command.job->runs_until, "Only runs that started before this time; UTC");
+  command.app->add_option(
+      "--run-start-time", command.job->run_start_time,
+      "Only runs that started at this time or later (2026-11-24, 2026-11-24 10:00:00); UTC");
+  command.app->add_option("--runs-until", command.job->runs_until,
+                          "Only runs that started before this time; UTC");
 }
 
 void add_deleted_runs(ExportCommand& command) {
-  add_bool_value(*command.app, "--export-deleted-runs", command.job->export_deleted_runs, "Deleted runs, too");
+  add_bool_value(*command.app, "--export-deleted-runs", command.job->export_deleted_runs,
+                 "Deleted runs, too");
 }
 
 void add_permissions(ExportCommand& command) {

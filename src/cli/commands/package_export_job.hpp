@@ -1,6 +1,6 @@
 #pragma once
-// What the export commands in the form of the package mlflow-export-import share: options, the steps of a job, and how
-// the values that they take are read.
+// What the export commands in the form of the package mlflow-export-import share: options, the steps of a
+// job, and how the values that they take are read.
 
 #include <functional>
 #include <memory>
@@ -17,7 +17,8 @@
 
 namespace mlferry::cli {
 
-// Everything that one of these commands may take; each adds only its own options. Texts are as they were given.
+// Everything that one of these commands may take; each adds only its own options. Texts are as they were
+// given.
 struct PackageExport {
   GlobalOptions global;
   ServerOptions source;
@@ -44,8 +45,8 @@ struct ExportPlan {
 };
 using MakePlan = async::Task<ExportPlan> (*)(Runtime&, mlflow::Client&, const PackageExport&);
 
-// Adds the command with the options that all have: the server, --output-dir, our common ones. `check` reads the options
-// before anything is connected (UsageError); it may be null.
+// Adds the command with the options that all have: the server, --output-dir, our common ones. `check` reads
+// the options before anything is connected (UsageError); it may be null.
 struct ExportCommand {
   CLI::App* app;
   std::shared_ptr<PackageExport> job;
@@ -69,8 +70,8 @@ std::set<std::string> read_stages(const std::string& text);
 std::set<std::int64_t> read_versions(const char* option, const std::string& text);
 engine::Lifecycle lifecycle_of(bool deleted_runs);
 
-// --experiments and --experiment-ids. `by_name`: names count, too. Adds what is not there to plan.missing; throws
-// NotFound when nothing is. Leaves the selection's ids empty when all are meant.
+// --experiments and --experiment-ids. `by_name`: names count, too. Adds what is not there to plan.missing;
+// throws NotFound when nothing is. Leaves the selection's ids empty when all are meant.
 async::Task<> choose_experiments(mlflow::Client& client, const char* option, std::string text, bool by_name,
                                  mlflow::View view, ExportPlan& plan);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "async/task_group.hpp"
 #include "cli/commands/package_export_job.hpp"
 #include "engine/endpoints/version_lister.hpp"
 #include "storage/tree/names.hpp"
@@ -27,8 +28,7 @@ engine::VersionChoice choice_of(const PackageExport& job) {
 
 void check_versions(const PackageExport& job) {
   auto const choice = choice_of(job);
-  if (!job.stages.empty() && !job.versions.empty())
-    throw UsageError("give --stages or --versions, not both");
+  if (!job.stages.empty() && !job.versions.empty()) throw UsageError("give --stages or --versions, not both");
   if (!job.stages.empty() && choice.stages.empty()) throw UsageError("--stages names nothing");
   if (!job.versions.empty() && choice.numbers.empty()) throw UsageError("--versions names nothing");
 }
@@ -39,13 +39,12 @@ async::Task<std::optional<mlflow::RegisteredModel>> find_model(mlflow::Client& c
   co_return model;
 }
 
-// The versions of a model that are chosen.
-async::Task<std::vector<mlflow::ModelVersion>> chosen_versions(mlflow::Client& client, mlflow::RegisteredModel model,
-                                                               const engine::VersionChoice& choice) {
+// Adds the versions of a model that are chosen.
+async::Task<> add_chosen_versions(mlflow::Client& client, mlflow::RegisteredModel model,
+                                  const engine::VersionChoice& choice,
+                                  std::vector<mlflow::ModelVersion>& chosen) {
   auto versions = co_await engine::list_versions(client, std::move(model));
-  std::vector<mlflow::ModelVersion> chosen;
   for (auto const i : choice.choose(versions)) chosen.push_back(std::move(versions[i]));
-  co_return chosen;
 }
 
 void say_versions(const PackageExport& job, ExportPlan& plan) {
@@ -68,14 +67,16 @@ async::Task<ExportPlan> plan_model(Runtime& runtime, mlflow::Client& client, con
   ExportPlan plan;
   auto& selection = plan.selection;
   selection.model_versions = choice_of(job);
-  auto const versions = co_await chosen_versions(client, *model, selection.model_versions);
+  std::vector<mlflow::ModelVersion> versions;
+  co_await add_chosen_versions(client, *model, selection.model_versions, versions);
   for (auto const number : selection.model_versions.numbers) {
     auto const is_it = [number](const mlflow::ModelVersion& version) { return version.number() == number; };
     if (std::any_of(versions.begin(), versions.end(), is_it)) continue;
     auto const text = std::to_string(number);
     plan.missing.push_back({Kind::model_version, job.wanted + "/" + text, "the model has no such version"});
-    plan.what.failed_versions.push_back(boost::json::object{
-        {"message", "no such version"}, {"version", boost::json::object{{"name", job.wanted}, {"version", text}}}});
+    plan.what.failed_versions.push_back(
+        boost::json::object{{"message", "no such version"},
+                            {"version", boost::json::object{{"name", job.wanted}, {"version", text}}}});
   }
   if (!selection.model_versions.numbers.empty() && versions.empty())
     throw engine::NotFound("--versions " + job.versions + ": model '" + job.wanted + "' has none of them");
@@ -134,11 +135,14 @@ async::Task<std::vector<mlflow::RegisteredModel>> choose_models(mlflow::Client& 
       ++found;
     }
     if (found == 0)
-      plan.missing.push_back({Kind::registered_model, item, "the server has no registered model of this name"});
+      plan.missing.push_back(
+          {Kind::registered_model, item, "the server has no registered model of this name"});
   }
   if (names.empty() && !plan.missing.empty())
     throw engine::NotFound("--models " + text + ": the server has no such registered model");
-  plan.selection.ids[Kind::registered_model] = std::move(names);
+  // Of all the listing gives more at once.
+  if (items.size() != 1 || items.front() != "all")
+    plan.selection.ids[Kind::registered_model] = std::move(names);
   co_return chosen;
 }
 
@@ -151,11 +155,21 @@ async::Task<ExportPlan> plan_models(Runtime& runtime, mlflow::Client& client, co
   read_time_window(job.run_start_time, job.runs_until, selection);
   std::vector<mlflow::ModelVersion> versions;
   auto const models = co_await choose_models(client, job.wanted, plan);
-  for (auto const& model : models) {
-    auto some = co_await chosen_versions(client, model, selection.model_versions);
-    std::move(some.begin(), some.end(), std::back_inserter(versions));
-  }
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    for (auto const& model : models)
+      tasks.spawn(add_chosen_versions(client, model, selection.model_versions, versions));
+    co_return;
+  };
+  co_await async::with_task_group(runtime.executor(), body);
   auto owners = co_await engine::owners_of(runtime.context(), client, std::move(versions));
+  // As the package has it: of which experiments all runs or which.
+  boost::json::value experiments = boost::json::array(owners.experiments.begin(), owners.experiments.end());
+  if (!job.export_all_runs) {
+    boost::json::object runs;
+    for (auto const& [id, some] : owners.runs_by_experiment)
+      runs[id] = boost::json::array(some.begin(), some.end());
+    experiments = std::move(runs);
+  }
   selection.ids[Kind::experiment] = std::move(owners.experiments);
   if (!job.export_all_runs) {
     selection.ids[Kind::run] = std::move(owners.runs);
@@ -172,7 +186,7 @@ async::Task<ExportPlan> plan_models(Runtime& runtime, mlflow::Client& client, co
     for (auto const& name : list_or_file("--models", job.wanted)) names.emplace_back(name);
     what.models = std::move(names);
   }
-  what.experiments = job.wanted;
+  what.experiments = std::move(experiments);
   what.export_all_runs = job.export_all_runs;
   what.run_start_time = text_or_null(job.run_start_time);
   what.runs_until = text_or_null(job.runs_until);
@@ -196,7 +210,8 @@ async::Task<ExportPlan> plan_version(Runtime& runtime, mlflow::Client& client, c
   auto const model = co_await find_model(client, name);
   if (!model) throw engine::NotFound("--model " + name + ": the server has no such registered model");
   auto const version = co_await client.get_model_version(name, *numbers.begin());
-  if (!version) throw engine::NotFound("--version " + job.version + ": model '" + name + "' has no such version");
+  if (!version)
+    throw engine::NotFound("--version " + job.version + ": model '" + name + "' has no such version");
   auto owners = co_await engine::owners_of(runtime.context(), client, {*version});
   ExportPlan plan;
   auto& selection = plan.selection;
@@ -220,17 +235,22 @@ async::Task<ExportPlan> plan_version(Runtime& runtime, mlflow::Client& client, c
 }
 
 void check_version(const PackageExport& job) {
-  if (read_versions("--version", job.version).size() != 1) throw UsageError("--version: give one version number");
+  if (read_versions("--version", job.version).size() != 1)
+    throw UsageError("--version: give one version number");
   if (job.model_artifact_path.empty()) return;
   if (!job.export_version_model)
-    throw UsageError("--vrm-model-artifact-path says where --vrm-export-version-model true puts its files, which is not given");
+    throw UsageError(
+        "--vrm-model-artifact-path says where --vrm-export-version-model true puts its files, which is not "
+        "given");
   if (!tree::is_plain_path(job.model_artifact_path))
-    throw UsageError("--vrm-model-artifact-path: '" + job.model_artifact_path + "' is no path below the run's artifacts");
+    throw UsageError("--vrm-model-artifact-path: '" + job.model_artifact_path +
+                     "' is no path below the run's artifacts");
 }
 
 void add_version_choice(ExportCommand& command) {
-  command.app->add_option("--stages", command.job->stages,
-                          "Only versions of these stages: a comma list of Production, Staging, Archived, None");
+  command.app->add_option(
+      "--stages", command.job->stages,
+      "Only versions of these stages: a comma list of Production, Staging, Archived, None");
   add_bool_value(*command.app, "--export-latest-versions", command.job->export_latest_versions,
                  "Of each stage only the latest version");
   add_bool_value(*command.app, "--export-version-model", command.job->export_version_model,
@@ -240,8 +260,9 @@ void add_version_choice(ExportCommand& command) {
 }  // namespace
 
 void add_model_exports(CLI::App& app, Run& run) {
-  auto model = add_export(app, run, "export-model", "Write one registered model with the runs of its versions",
-                          plan_model, check_versions);
+  auto model =
+      add_export(app, run, "export-model", "Write one registered model with the runs of its versions",
+                 plan_model, check_versions);
   add_wanted(model, "--model", "The registered model");
   add_version_choice(model);
   model.app->add_option("--versions", model.job->versions, "Only these versions: a comma list of numbers");
@@ -249,8 +270,9 @@ void add_model_exports(CLI::App& app, Run& run) {
   add_permissions(model);
   add_notebooks(model);
 
-  auto models = add_export(app, run, "export-models", "Write registered models with the runs of their versions",
-                           plan_models, check_models);
+  auto models =
+      add_export(app, run, "export-models", "Write registered models with the runs of their versions",
+                 plan_models, check_models);
   add_wanted(models, "--models", "Comma list of names, all, prefix*, or a .txt file with one name a line");
   add_version_choice(models);
   add_bool_value(*models.app, "--export-all-runs", models.job->export_all_runs,
@@ -261,8 +283,9 @@ void add_model_exports(CLI::App& app, Run& run) {
   add_notebooks(models);
   add_use_threads(*models.app, models.job->global, ThreadsForm::value);
 
-  auto version = add_export(app, run, "export-model-version", "Write one version of a registered model with its run",
-                            plan_version, check_version);
+  auto version =
+      add_export(app, run, "export-model-version", "Write one version of a registered model with its run",
+                 plan_version, check_version);
   add_wanted(version, "--model", "The registered model");
   version.app->add_option("--version", version.job->version, "The version's number")->required();
   add_bool_value(*version.app, "--vrm-export-version-model", version.job->export_version_model,

@@ -70,12 +70,13 @@ void check_prompts(const PackageExport& job) {
 }  // namespace
 
 void add_prompt_exports(CLI::App& app, Run& run) {
-  auto prompt = add_export(app, run, "export-prompt", "Write one version of a prompt into a directory", plan_prompt,
-                           check_version);
+  auto prompt = add_export(app, run, "export-prompt", "Write one version of a prompt into a directory",
+                           plan_prompt, check_version);
   add_wanted(prompt, "--prompt-name", "The prompt");
   prompt.app->add_option("--prompt-version", prompt.job->version, "The version's number")->required();
-  auto prompts = add_export(app, run, "export-prompts", "Write prompts with all their versions into a directory",
-                            plan_prompts, check_prompts);
+  auto prompts =
+      add_export(app, run, "export-prompts", "Write prompts with all their versions into a directory",
+                 plan_prompts, check_prompts);
   add_wanted(prompts, "--prompts", "all, a comma list of names, or a .txt file with one name a line");
   add_use_threads(*prompts.app, prompts.job->global, ThreadsForm::flag);
 }

@@ -67,11 +67,13 @@ async::Task<ExportPlan> plan_experiment(Runtime& runtime, mlflow::Client& client
   using How = engine::ExperimentWish::How;
   if (wish.how == How::all || wish.how == How::prefix) wish = {How::either, job.wanted};
   auto const experiment = co_await engine::find_experiment(client, wish);
-  if (!experiment) throw engine::NotFound("--experiment " + job.wanted + ": the server has no such experiment");
+  if (!experiment)
+    throw engine::NotFound("--experiment " + job.wanted + ": the server has no such experiment");
   std::string const id(experiment->id());
   if (experiment->deleted() && !job.export_deleted_runs) {
-    runtime.report().notes.push_back("experiment '" + std::string(experiment->name()) +
-                                     "' is deleted, and what is in it with it: --export-deleted-runs true takes it");
+    runtime.report().notes.push_back(
+        "experiment '" + std::string(experiment->name()) +
+        "' is deleted, and what is in it with it: --export-deleted-runs true takes it");
   }
   ExportPlan plan;
   plan.selection.kinds = {Kind::run, Kind::logged_model, Kind::trace};
@@ -94,8 +96,8 @@ async::Task<ExportPlan> plan_experiments(Runtime&, mlflow::Client& client, const
   co_await choose_experiments(client, "--experiments", job.wanted, true, view, plan);
   plan.what.form = TreeForm::experiments;
   plan.what.experiments = job.wanted;
-  plan.what.request = said("--experiments", list_or_file("--experiments", job.wanted)).substr(1) +
-                      say_runs(job, plan.what);
+  plan.what.request =
+      said("--experiments", list_or_file("--experiments", job.wanted)).substr(1) + say_runs(job, plan.what);
   co_return plan;
 }
 
@@ -115,13 +117,13 @@ void check_experiments(const PackageExport& job) {
 }  // namespace
 
 void add_run_exports(CLI::App& app, Run& run) {
-  auto one = add_export(app, run, "export-run", "Write one run with its logged models into a directory", plan_run,
-                        nullptr);
+  auto one = add_export(app, run, "export-run", "Write one run with its logged models into a directory",
+                        plan_run, nullptr);
   add_wanted(one, "--run-id", "The run; a deleted one, too");
   add_notebooks(one);
 
-  auto experiment = add_export(app, run, "export-experiment", "Write one experiment into a directory", plan_experiment,
-                               check_runs);
+  auto experiment = add_export(app, run, "export-experiment", "Write one experiment into a directory",
+                               plan_experiment, check_runs);
   add_wanted(experiment, "--experiment", "Name or id; name:7 and id:7 where a name looks like another's id");
   experiment.app->add_option("--run-ids", experiment.job->run_ids,
                              "Only these runs (a comma list), with their logged models and traces");
@@ -135,7 +137,8 @@ void add_run_exports(CLI::App& app, Run& run) {
   auto experiments = add_export(app, run, "export-experiments", "Write experiments into a directory",
                                 plan_experiments, check_experiments);
   add_wanted(experiments, "--experiments",
-             "Comma list of names or ids (name:7, id:7), all, prefix* of a name or id, or a .txt file with one a line");
+             "Comma list of names or ids (name:7, id:7), all, prefix* of a name or id, or a .txt file with "
+             "one a line");
   add_permissions(experiments);
   add_time_window(experiments);
   add_deleted_runs(experiments);

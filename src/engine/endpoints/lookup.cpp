@@ -26,8 +26,8 @@ async::Task<std::optional<Found>> unless_refused(async::Task<std::optional<Found
 }
 
 template <class Take>
-async::Task<> walk_runs(mlflow::Client& client, std::string experiment_id, std::string filter, mlflow::View view,
-                        Take take) {
+async::Task<> walk_runs(mlflow::Client& client, std::string experiment_id, std::string filter,
+                        mlflow::View view, Take take) {
   PageWalker walker;
   while (!walker.done()) {
     auto page = co_await client.search_runs({experiment_id}, filter, view, rows_a_page, walker.token());
@@ -42,6 +42,7 @@ async::Task<> add_run(mlflow::Client& client, std::string id, VersionOwners& own
   if (!run) co_return;
   owners.runs.insert(id);
   owners.experiments.emplace(run->experiment_id());
+  owners.runs_by_experiment[std::string(run->experiment_id())].insert(id);
 }
 
 async::Task<> add_logged_model(mlflow::Client& client, std::string id, VersionOwners& owners) {
@@ -76,7 +77,8 @@ ExperimentWish parse_experiment_wish(std::string_view text) {
 
 bool wishes(const ExperimentWish& wish, std::string_view id, std::string_view name) {
   if (wish.how == ExperimentWish::How::all) return true;
-  return wish.how == ExperimentWish::How::prefix && (id.starts_with(wish.text) || name.starts_with(wish.text));
+  return wish.how == ExperimentWish::How::prefix &&
+         (id.starts_with(wish.text) || name.starts_with(wish.text));
 }
 
 std::vector<std::string> with_descendants(const std::vector<std::string>& roots,
@@ -123,8 +125,8 @@ async::Task<std::optional<mlflow::Experiment>> find_experiment(mlflow::Client& c
   if (wish.how != How::name) by_id = co_await find_experiment_by_id(client, wish.text);
   if (by_name && by_id && by_name->id() != by_id->id()) {
     throw Ambiguous("'" + wish.text + "' is the name of experiment " + std::string(by_name->id()) +
-                    " and the id of experiment '" + std::string(by_id->name()) + "': write name:" + wish.text +
-                    " or id:" + wish.text);
+                    " and the id of experiment '" + std::string(by_id->name()) +
+                    "': write name:" + wish.text + " or id:" + wish.text);
   }
   if (by_name) co_return by_name;
   co_return by_id;
@@ -154,14 +156,16 @@ async::Task<std::map<std::string, mlflow::Run>> find_runs(mlflow::Client& client
   co_return found;
 }
 
-async::Task<std::multimap<std::string, std::string>> nested_runs(mlflow::Client& client, std::string experiment_id,
+async::Task<std::multimap<std::string, std::string>> nested_runs(mlflow::Client& client,
+                                                                 std::string experiment_id,
                                                                  mlflow::View view) {
   std::multimap<std::string, std::string> children;
   auto take = [&children](mlflow::Run run) {
     auto const tags = run.tags();
     if (auto const* parent = mlflow::find_value(tags, parent_tag)) children.emplace(*parent, run.id());
   };
-  co_await walk_runs(client, std::move(experiment_id), "tags.`" + std::string(parent_tag) + "` LIKE '%'", view, take);
+  co_await walk_runs(client, std::move(experiment_id), "tags.`" + std::string(parent_tag) + "` LIKE '%'",
+                     view, take);
   co_return children;
 }
 
@@ -177,7 +181,8 @@ async::Task<VersionOwners> owners_of(const Context& context, mlflow::Client& cli
   co_return co_await look_up(context, client, std::move(runs), std::move(models));
 }
 
-async::Task<VersionOwners> models_of_run(const Context& context, mlflow::Client& client, const mlflow::Run& run) {
+async::Task<VersionOwners> models_of_run(const Context& context, mlflow::Client& client,
+                                         const mlflow::Run& run) {
   std::set<std::string> models;
   for (auto const& id : run.model_input_ids()) models.insert(id);
   for (auto const& [id, step] : run.model_outputs()) models.insert(id);

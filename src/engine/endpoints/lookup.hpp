@@ -1,6 +1,7 @@
 #pragma once
-// What a command names, looked up on a server before anything is moved: experiments by name or id, runs with their
-// descendants, what model versions stand on. An id that the server refuses as none is as good as unknown.
+// What a command names, looked up on a server before anything is moved: experiments by name or id, runs with
+// their descendants, what model versions stand on. An id that the server refuses as none is as good as
+// unknown.
 
 #include <map>
 #include <optional>
@@ -33,8 +34,8 @@ struct Missing {
   std::string reason;
 };
 
-// How a text names experiments: "all"; "wine*" (names and ids that begin so); "id:7"; "name:7"; "7" or "wine", which
-// may be either.
+// How a text names experiments: "all"; "wine*" (names and ids that begin so); "id:7"; "name:7"; "7" or
+// "wine", which may be either.
 struct ExperimentWish {
   enum class How { all, prefix, id, name, either } how;
   std::string text;  // without the word before the colon, without the '*'
@@ -57,17 +58,20 @@ async::Task<std::optional<mlflow::Run>> find_run(mlflow::Client& client, std::st
 async::Task<std::map<std::string, mlflow::Run>> find_runs(mlflow::Client& client, std::string experiment_id,
                                                           std::vector<std::string> ids);
 // parent -> child of all nested runs of an experiment.
-async::Task<std::multimap<std::string, std::string>> nested_runs(mlflow::Client& client, std::string experiment_id,
+async::Task<std::multimap<std::string, std::string>> nested_runs(mlflow::Client& client,
+                                                                 std::string experiment_id,
                                                                  mlflow::View view);
 
 // What versions' files and metadata belong to; what is gone from the server is left out.
 struct VersionOwners {
   std::set<std::string> runs, logged_models, experiments;
+  std::map<std::string, std::set<std::string>> runs_by_experiment;
 };
 async::Task<VersionOwners> owners_of(const Context& context, mlflow::Client& client,
                                      std::vector<mlflow::ModelVersion> versions);
 
 // The logged models that a run takes in and gives out, and the experiments that these are in.
-async::Task<VersionOwners> models_of_run(const Context& context, mlflow::Client& client, const mlflow::Run& run);
+async::Task<VersionOwners> models_of_run(const Context& context, mlflow::Client& client,
+                                         const mlflow::Run& run);
 
 }  // namespace mlferry::engine

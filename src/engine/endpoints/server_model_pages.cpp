@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "async/task_group.hpp"
 #include "engine/endpoints/artifact_lister.hpp"
@@ -12,6 +13,7 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int logged_models_a_page = 200;
+constexpr std::size_t ids_a_filter = 100;
 constexpr int models_a_page = 100;
 class LoggedModelPages final : public Pages<LoggedModelRecord> {
  public:
@@ -60,12 +62,31 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
  private:
   enum class State { exact, listing, named, done };
 
+  // Those that a listing gives are alive; the others of them are asked for by id.
   async::Task<std::vector<LoggedModelRecord>> read_exactly(const std::set<std::string>& ids) {
+    std::vector<std::vector<std::string>> groups;
+    for (auto const& id : ids) {
+      if (groups.empty() || groups.back().size() == ids_a_filter) groups.emplace_back();
+      groups.back().push_back("'" + id + "'");
+    }
+    std::map<std::string, mlflow::LoggedModel> alive;
+    for (auto const& group : groups) {
+      std::string list;
+      for (auto const& id : group) list += (list.empty() ? "" : ",") + id;
+      auto const filter = group.size() == 1 ? "model_id = " + list : "model_id IN (" + list + ")";
+      co_await list_alive(filter, ids, alive);
+    }
     std::vector<LoggedModelRecord> records;
     for (auto const& id : ids) {
-      auto model = co_await source_.client().get_logged_model(id);
+      auto const found = alive.find(id);
+      std::optional<mlflow::LoggedModel> model;
+      bool const deleted = found == alive.end();
+      if (deleted) {
+        model = co_await source_.client().get_logged_model(id);
+      } else {
+        model = std::move(found->second);
+      }
       if (!model || model->experiment_id() != experiment_id_) continue;
-      bool const deleted = !co_await is_listed(experiment_id_, id);
       source_.listed_models().insert(id);
       if (!takes(*model, deleted)) continue;
       auto& record = records.emplace_back();
@@ -73,6 +94,19 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
       record.deleted = deleted;
     }
     co_return records;
+  }
+
+  async::Task<> list_alive(std::string filter, const std::set<std::string>& ids,
+                           std::map<std::string, mlflow::LoggedModel>& alive) {
+    std::string token;
+    do {
+      auto page = co_await source_.client().search_logged_models({experiment_id_}, filter, logged_models_a_page, token);
+      token = page.items.empty() ? std::string() : page.next_token;
+      for (auto& model : page.items) {
+        std::string const id(model.id());
+        if (ids.contains(id)) alive.emplace(id, std::move(model));
+      }
+    } while (!token.empty());
   }
 
   // Deleted models are in no listing: those that the experiment's runs name, and those that were copied
@@ -209,12 +243,22 @@ class RegisteredModelPages final : public Pages<RegisteredModelRecord> {
   enum class State { models, prompts, done };
 
   async::Task<mlflow::Page<mlflow::RegisteredModel>> read_exactly(const std::set<std::string>& names) {
+    std::vector<std::optional<mlflow::RegisteredModel>> found(names.size());
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      std::size_t i = 0;
+      for (auto const& name : names) tasks.spawn(read_one(name, found[i++]));
+      co_return;
+    };
+    co_await async::with_task_group(source_.context().executor, body);
     mlflow::Page<mlflow::RegisteredModel> page;
-    for (auto const& name : names) {
-      auto model = co_await source_.client().get_registered_model(name);
+    for (auto& model : found) {
       if (model) page.items.push_back(std::move(*model));
     }
     co_return page;
+  }
+
+  async::Task<> read_one(std::string name, std::optional<mlflow::RegisteredModel>& found) {
+    found = co_await source_.client().get_registered_model(std::move(name));
   }
 
   async::Task<> complete(RegisteredModelRecord& record) {

@@ -28,8 +28,10 @@ constexpr std::array forms{
     FormFacts{TreeForm::trace, "export-trace", "trace.json", Kind::trace},
     FormFacts{TreeForm::prompts, "export-prompts", "prompts_summary.json", std::nullopt},
     FormFacts{TreeForm::prompt, "export-prompt", "prompt.json", Kind::prompt_version},
-    FormFacts{TreeForm::datasets, "export-evaluation-datasets", "evaluation_datasets_summary.json", std::nullopt},
-    FormFacts{TreeForm::dataset, "export-evaluation-dataset", "evaluation_dataset.json", Kind::evaluation_dataset},
+    FormFacts{TreeForm::datasets, "export-evaluation-datasets", "evaluation_datasets_summary.json",
+              std::nullopt},
+    FormFacts{TreeForm::dataset, "export-evaluation-dataset", "evaluation_dataset.json",
+              Kind::evaluation_dataset},
 };
 
 const FormFacts& facts_of(TreeForm form) {
@@ -88,10 +90,14 @@ std::optional<std::string> TreeLayout::experiment(std::string_view id) const {
   }
 }
 
-std::optional<std::string> TreeLayout::member(Kind kind, std::string_view experiment_id, std::string_view id) const {
+std::optional<std::string> TreeLayout::member(Kind kind, std::string_view experiment_id,
+                                              std::string_view id) const {
   auto const name = tree::safe_name(id);
   if (auto const home = experiment(experiment_id)) {
-    return path_below(*home, kind == Kind::run ? "runs/" : kind == Kind::logged_model ? "logged_models/" : "traces/") + name;
+    return path_below(*home, kind == Kind::run            ? "runs/"
+                             : kind == Kind::logged_model ? "logged_models/"
+                                                          : "traces/") +
+           name;
   }
   if (root_object() == kind) return "";
   switch (form_) {

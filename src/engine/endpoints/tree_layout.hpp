@@ -1,6 +1,6 @@
 #pragma once
-// Where the objects of an export lie in its directory, and which file lists them: the forms that the commands of the
-// package mlflow-export-import write (docs/tree.md). Pure.
+// Where the objects of an export lie in its directory, and which file lists them: the forms that the commands
+// of the package mlflow-export-import write (docs/tree.md). Pure.
 
 #include <optional>
 #include <string>

@@ -117,7 +117,8 @@ async::Task<TreeObjects::Part> TreeObjects::begin(std::string place) {
   co_return Part{root_, place.empty() ? "" : place + "/"};
 }
 
-async::Task<> TreeObjects::finish(Part part, std::string file_name, tree::WriteJson write, std::string place) {
+async::Task<> TreeObjects::finish(Part part, std::string file_name, tree::WriteJson write,
+                                  std::string place) {
   if (!part.folder) co_return;
   co_await part.folder->put_json(part.prefix + file_name, std::move(write));
   if (part.folder == root_) co_return;
@@ -198,7 +199,8 @@ async::Task<> TreeObjects::put_run(RunRecord record, Source& source, std::string
     record.files.clear();
     record.gaps.clear();
   }
-  co_await put_files(part, owner_of(record), record, std::string(record.run.name()), artifacts, replaces, source, own);
+  co_await put_files(part, owner_of(record), record, std::string(record.run.name()), artifacts, replaces,
+                     source, own);
   has_run_ = true;
   if (!part.folder) co_return;
   // On the pool: a long history is some work.
@@ -215,14 +217,15 @@ async::Task<> TreeObjects::put_logged_model(LoggedModelRecord record, Source& so
                                             bool replaces) {
   auto part = co_await begin(place);
   OwnStanza own;
-  co_await put_files(part, owner_of(record), record, std::string(record.model.name()), artifacts, replaces, source,
-                     own);
+  co_await put_files(part, owner_of(record), record, std::string(record.model.name()), artifacts, replaces,
+                     source, own);
   auto mlflow = tree_logged_model(record.model.doc);
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
   auto out = stanza(own, place);
   if (record.deleted) out["deleted"] = true;
-  co_await finish(std::move(part), "logged_model.json", file({}, std::move(mlflow), std::move(out)), std::move(place));
+  co_await finish(std::move(part), "logged_model.json", file({}, std::move(mlflow), std::move(out)),
+                  std::move(place));
 }
 
 async::Task<> TreeObjects::put_trace(TraceRecord record, Source& source, std::string place, bool replaces) {
@@ -250,13 +253,14 @@ async::Task<> TreeObjects::put_trace(TraceRecord record, Source& source, std::st
       co_await part.folder->put_json(part.prefix + spans_place, std::move(write));
     }
   }
-  co_await finish(std::move(part), "trace.json", file({}, std::move(mlflow), stanza(own, place)), std::move(place));
+  co_await finish(std::move(part), "trace.json", file({}, std::move(mlflow), stanza(own, place)),
+                  std::move(place));
 }
 
 async::Task<> TreeObjects::put_version_files(Part part, const ModelVersionRecord& item, std::string below,
                                              bool replaces, Source& source, OwnStanza& own) {
-  co_await put_files(part, owner_of(item), item, std::string(item.version.name()), std::move(below), replaces, source,
-                     own);
+  co_await put_files(part, owner_of(item), item, std::string(item.version.name()), std::move(below), replaces,
+                     source, own);
   if (!item.files_are_copies) co_return;
   // Restored with its run or logged model, and not from here.
   own.files.clear();
@@ -302,12 +306,14 @@ async::Task<> TreeObjects::put_registered_model(RegisteredModelRecord record, st
 }
 
 async::Task<> TreeObjects::put_model_version(RegisteredModelRecord record, Source& source, bool replaces) {
-  if (record.versions.size() != 1) throw std::runtime_error("the version is gone: it was deleted while it was read");
+  if (record.versions.size() != 1)
+    throw std::runtime_error("the version is gone: it was deleted while it was read");
   auto part = co_await begin("");
   auto const& item = record.versions.front();
   // Below the run's artifacts only where there is that run.
   bool const in_run = !export_.version_artifact_path.empty() && has_run_ && item.files_are_copies;
-  auto const folder = in_run ? "run/artifacts/" + export_.version_artifact_path : std::string("version_model");
+  auto const folder =
+      in_run ? "run/artifacts/" + export_.version_artifact_path : std::string("version_model");
   OwnStanza own;
   co_await put_version_files(part, item, folder, replaces, source, own);
   auto version = tree_version(item.version.doc, aliases_of(record.model, item.version.number()));
@@ -350,14 +356,15 @@ async::Task<> TreeObjects::put_prompt_version(ModelVersionRecord record, json::o
                                               std::string place, bool replaces) {
   auto part = co_await begin(place);
   OwnStanza own;
-  co_await put_files(part, owner_of(record), record, std::string(record.version.name()), artifacts, replaces, source,
-                     own);
+  co_await put_files(part, owner_of(record), record, std::string(record.version.name()), artifacts, replaces,
+                     source, own);
   json::object mlflow{{"prompt", tree_prompt(record.version.doc)}};
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
   auto out = stanza(own, place);
   if (!prompt.empty()) out["prompt"] = std::move(prompt);
-  co_await finish(std::move(part), "prompt.json", file({}, std::move(mlflow), std::move(out)), std::move(place));
+  co_await finish(std::move(part), "prompt.json", file({}, std::move(mlflow), std::move(out)),
+                  std::move(place));
 }
 
 async::Task<> TreeObjects::put_dataset(ObjectRecord record, std::string place) {

@@ -25,15 +25,19 @@ struct VersionHome {
 };
 
 // Every function reports the object's files (found, copied, failed), writes the folder `place` of the tree at
-// once and whole, and throws when that fails. `replaces`: there was such a folder before. An object whose place is
-// the tree itself ("") waits for commit_root(); in a tree that is one folder all objects do.
+// once and whole, and throws when that fails. `replaces`: there was such a folder before. An object whose
+// place is the tree itself ("") waits for commit_root(); in a tree that is one folder all objects do.
 class TreeObjects {
  public:
-  // `writer` null: a dry run, which reports only. `root`: members that the stanza of the tree's own file has besides.
-  // References must outlive it.
+  // `writer` null: a dry run, which reports only. `root`: members that the stanza of the tree's own file has
+  // besides. References must outlive it.
   TreeObjects(const Context& context, tree::TreeWriter* writer, json::object system, const TreeExport& what,
               json::object root)
-      : context_(context), writer_(writer), system_(std::move(system)), export_(what), root_members_(std::move(root)) {}
+      : context_(context),
+        writer_(writer),
+        system_(std::move(system)),
+        export_(what),
+        root_members_(std::move(root)) {}
 
   async::Task<> put_run(RunRecord record, Source& source, std::string place, bool replaces);
   async::Task<> put_logged_model(LoggedModelRecord record, Source& source, std::string place, bool replaces);
@@ -45,8 +49,8 @@ class TreeObjects {
   // The tree of one version, with what describes its model.
   async::Task<> put_model_version(RegisteredModelRecord model, Source& source, bool replaces);
   // `prompt`: where the version stands alone, the document of what it is one of; else empty.
-  async::Task<> put_prompt_version(ModelVersionRecord record, json::object prompt, Source& source, std::string place,
-                                   bool replaces);
+  async::Task<> put_prompt_version(ModelVersionRecord record, json::object prompt, Source& source,
+                                   std::string place, bool replaces);
   // Into the tree of one version, beside it.
   async::Task<> put_plain_experiment(const ExperimentRecord& record);
   // What waits for it. False when there is nothing.
@@ -66,8 +70,8 @@ class TreeObjects {
     std::string prefix;
   };
   async::Task<Part> begin(std::string place);
-  async::Task<> put_files(Part part, FileOwner owner, const RecordBase& record, std::string name, std::string below,
-                          bool replaces, Source& source, OwnStanza& own);
+  async::Task<> put_files(Part part, FileOwner owner, const RecordBase& record, std::string name,
+                          std::string below, bool replaces, Source& source, OwnStanza& own);
   async::Task<> put_version_files(Part part, const ModelVersionRecord& item, std::string below, bool replaces,
                                   Source& source, OwnStanza& own);
   async::Task<> put_file(tree::ObjectFolder* folder, FileOwner owner, FileEntry& file, std::string name,

@@ -98,7 +98,8 @@ async::Task<> TreeTarget::refuse_foreign_folder() {
     if (own == nullptr) continue;
     source = mlflow::get_string(*own, "source");
     if (!source.empty() && source != source_.identity) {
-      throw std::runtime_error(folder_ + " holds the tree of another source (" + source + "): give a new folder");
+      throw std::runtime_error(folder_ + " holds the tree of another source (" + source +
+                               "): give a new folder");
     }
     auto const form = mlflow::get_string(*own, "export");
     auto const request = mlflow::get_string(*own, "request");
@@ -106,10 +107,10 @@ async::Task<> TreeTarget::refuse_foreign_folder() {
     bool const whole = export_.form == TreeForm::all && export_.request.empty();
     bool const same_form = form == form_name(export_.form) || (form.empty() && export_.form == TreeForm::all);
     if (!source.empty() && (!same_form || (request != export_.request && !whole))) {
-      throw std::runtime_error(
-          folder_ + " holds another export (" + std::string(form.empty() ? form_name(TreeForm::all) : form) +
-          (request.empty() ? std::string() : " " + std::string(request)) +
-          "), whose lists this one would take the place of: give a new folder");
+      throw std::runtime_error(folder_ + " holds another export (" +
+                               std::string(form.empty() ? form_name(TreeForm::all) : form) +
+                               (request.empty() ? std::string() : " " + std::string(request)) +
+                               "), whose lists this one would take the place of: give a new folder");
     }
   }
   if (source.empty() && !empty) {
@@ -138,8 +139,8 @@ async::Task<> TreeTarget::begin(const SourceInfo& source) {
     };
     co_await writer_->put_json(tree::unfinished_file, std::move(mark));
   }
-  objects_ = std::make_unique<TreeObjects>(context_, writer_.get(), tree_system(source.identity, export_time_), export_,
-                                           root_stanza());
+  objects_ = std::make_unique<TreeObjects>(
+      context_, writer_.get(), tree_system(source.identity, export_time_), export_, root_stanza());
 }
 
 TreeTarget::Container& TreeTarget::container_of(std::string_view experiment_id) {

@@ -1,8 +1,9 @@
 #pragma once
-// A plain directory as a target, in the newest layout of the package mlflow-export-import (docs/tree.md), as a whole
-// tree or in one of the forms of the package's other commands (tree_layout.hpp). Each object is a folder that appears
-// whole; the files that list them are written at the end, and until then the directory is marked as unfinished. A
-// directory that holds the same export of the same source is brought up to date, any other is refused.
+// A plain directory as a target, in the newest layout of the package mlflow-export-import (docs/tree.md), as
+// a whole tree or in one of the forms of the package's other commands (tree_layout.hpp). Each object is a
+// folder that appears whole; the files that list them are written at the end, and until then the directory is
+// marked as unfinished. A directory that holds the same export of the same source is brought up to date, any
+// other is refused.
 
 #include <chrono>
 #include <functional>
@@ -74,7 +75,8 @@ class TreeTarget final : public Target {
   double seconds() const;  // since the job began, as the files say it
   json::object root_stanza() const;
   async::Task<> write_experiment(const Container& container);
-  async::Task<> write_index(Kind kind, std::vector<const Container*> containers, std::string file, bool is_root);
+  async::Task<> write_index(Kind kind, std::vector<const Container*> containers, std::string file,
+                            bool is_root);
   async::Task<json::object> write_experiments();
   async::Task<json::object> write_models();
   async::Task<json::object> write_prompts(const Report& report);
@@ -94,8 +96,8 @@ class TreeTarget final : public Target {
   std::unique_ptr<tree::TreeWriter> writer_;  // not in a dry run
   std::unique_ptr<TreeObjects> objects_;
   std::map<std::string, Container, std::less<>> containers_;
-  std::vector<std::string> order_;                             // of experiments, by id
-  std::unordered_map<std::uint64_t, const Container*> homes_;  // of runs, by a hash of their id
+  std::vector<std::string> order_;                                 // of experiments, by id
+  std::unordered_map<std::uint64_t, const Container*> homes_;      // of runs, by a hash of their id
   std::map<std::string, std::string, std::less<>> artifact_uris_;  // of runs, in the forms of models
   std::vector<std::string> models_, failed_models_, prompts_;
   std::vector<json::object> datasets_;  // folder, name, dataset_id

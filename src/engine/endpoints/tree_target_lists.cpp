@@ -60,8 +60,8 @@ async::Task<> TreeTarget::write_experiment(const Container& container) {
   stanza["deleted_logged_models"] = models.ids(State::deleted);
 
   if (!models.items.empty()) {
-    co_await write_index(Kind::logged_model, {&container}, path_below(container.place, "logged_models/logged_models.json"),
-                         false);
+    co_await write_index(Kind::logged_model, {&container},
+                         path_below(container.place, "logged_models/logged_models.json"), false);
   }
   if (!traces.items.empty())
     co_await write_index(Kind::trace, {&container}, path_below(container.place, "traces/traces.json"), false);
@@ -105,8 +105,9 @@ async::Task<> TreeTarget::write_index(Kind kind, std::vector<const Container*> c
     own["experiments"] = std::move(experiments);
     if (models) own["deleted_logged_models"] = std::move(deleted);
   }
-  co_await writer_->put_json(std::move(file), objects_->file(std::move(info), {{"experiments", std::move(entries)}},
-                                                             std::move(own)));
+  co_await writer_->put_json(
+      std::move(file),
+      objects_->file(std::move(info), {{"experiments", std::move(entries)}}, std::move(own)));
 }
 
 async::Task<json::object> TreeTarget::write_experiments() {
@@ -128,14 +129,15 @@ async::Task<json::object> TreeTarget::write_experiments() {
                                    {"duration", in_seconds(container.last - container.begun)}});
   }
   bool const is_root = export_.form == TreeForm::experiments;
-  json::object options{{"experiments", export_.experiments},
-                       {"output_dir", is_root ? export_.output_dir : path_below(export_.output_dir, "experiments")},
-                       {"export_permissions", false},
-                       {"run_start_time", export_.run_start_time},
-                       {"runs_until", export_.runs_until},
-                       {"export_deleted_runs", export_.export_deleted_runs},
-                       {"notebook_formats", json::array()},
-                       {"use_threads", export_.use_threads}};
+  json::object options{
+      {"experiments", export_.experiments},
+      {"output_dir", is_root ? export_.output_dir : path_below(export_.output_dir, "experiments")},
+      {"export_permissions", false},
+      {"run_start_time", export_.run_start_time},
+      {"runs_until", export_.runs_until},
+      {"export_deleted_runs", export_.export_deleted_runs},
+      {"notebook_formats", json::array()},
+      {"use_threads", export_.use_threads}};
   json::object status{{"duration", seconds()},
                       {"experiments", entries.size()},
                       {"total_runs", ok + failed},

@@ -247,7 +247,8 @@ void ObjectFolder::publish_into_root(const std::string& last, std::vector<std::s
   backend::sync(root, path);
   folder_.close();
   trash.push_back(std::exchange(name_, ""));
-  for (auto const& name : trash) remove_all(tree_.temporary_, name, path + "/" + temporary_folder + "/" + name);
+  for (auto const& name : trash)
+    remove_all(tree_.temporary_, name, path + "/" + temporary_folder + "/" + name);
 }
 
 void ObjectFolder::publish(const std::string& name) {

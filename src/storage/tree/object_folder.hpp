@@ -40,9 +40,9 @@ class ObjectFolder {
   async::Task<> put_json(std::string path, WriteJson write);
   // Makes it `name` of the tree, durable, in the place of an older folder of that name. Ends the object.
   async::Task<> commit(std::string name);
-  // Puts what is in it into the tree's own folder, each entry in the place of an older one of its name; entries `owned`
-  // that it does not have are removed. Not in one step: the file `last` is removed first and put there at the end, so
-  // that a tree that has it is whole. Ends the object.
+  // Puts what is in it into the tree's own folder, each entry in the place of an older one of its name;
+  // entries `owned` that it does not have are removed. Not in one step: the file `last` is removed first and
+  // put there at the end, so that a tree that has it is whole. Ends the object.
   async::Task<> commit_into_root(std::string last, std::vector<std::string> owned);
 
  private:
