@@ -17,9 +17,9 @@ function(mlferry_precompile target)
   target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
 endfunction()
 
-# mlferry_layer(<name> SOURCES <glob>... LINK <targets>...): one static library a layer.
+# mlferry_layer(<name> SOURCES <glob>... LINK <targets>... [PRECOMPILE <headers>...]): one static library a layer.
 function(mlferry_layer name)
-  cmake_parse_arguments(L "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(L "" "" "SOURCES;LINK;PRECOMPILE" ${ARGN})
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${L_SOURCES})
   if(NOT files)
     file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp "")
@@ -27,5 +27,5 @@ function(mlferry_layer name)
   endif()
   add_library(mlferry_${name} STATIC ${files})
   target_link_libraries(mlferry_${name} PUBLIC mlferry_flags ${L_LINK})
-  mlferry_precompile(mlferry_${name})
+  mlferry_precompile(mlferry_${name} ${L_PRECOMPILE})
 endfunction()

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/server_options.hpp"
+#include "engine/endpoints/lookup.hpp"
 #include "engine/failure.hpp"
 #include "engine/ledger.hpp"
 #include "protocol/http/error.hpp"
@@ -48,6 +49,10 @@ Ending ending_of(const std::exception_ptr& failure) {
     std::rethrow_exception(failure);
   } catch (const UsageError&) {
     return {ExitCode::usage, text};
+  } catch (const engine::Ambiguous&) {
+    return {ExitCode::usage, text};
+  } catch (const engine::NotFound&) {
+    return {ExitCode::unreachable, text};
   } catch (const engine::JobEnded&) {
     return {ExitCode::some_failed, text};
   } catch (const http::TransportError& error) {

@@ -45,11 +45,7 @@ std::optional<std::uint64_t> parse_jobs(const std::string& text) {
   return number;
 }
 
-void add_global_options(CLI::App& app, GlobalOptions& options) {
-  auto const size = check("a size (256M, 1G), at least 64M", [](const std::string& text) {
-    auto const bytes = parse_size(text);
-    return bytes && *bytes >= (64u << 20);
-  });
+void add_rate_options(CLI::App& app, GlobalOptions& options) {
   auto const jobs = check("'auto' or a number from 1 to 1024",
                           [](const std::string& text) { return parse_jobs(text).has_value(); });
   app.add_option("-j,--jobs", options.jobs,
@@ -57,18 +53,13 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       ->envname("MLFERRY_JOBS")
       ->check(jobs)
       ->capture_default_str();
-  app.add_option("--transfers", options.transfers, "Files in flight")
-      ->envname("MLFERRY_TRANSFERS")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("--max-memory", options.max_memory, "Memory that the process may use for data")
-      ->envname("MLFERRY_MAX_MEMORY")
-      ->check(size)
-      ->capture_default_str();
   app.add_option("--tpslimit", options.tpslimit, "Most requests a second to each server; 0: no limit")
       ->envname("MLFERRY_TPSLIMIT")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+}
+
+void add_request_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--retries", options.retries, "Attempts for one request, in all")
       ->envname("MLFERRY_RETRIES")
       ->check(CLI::Range(1, 100))
@@ -78,6 +69,29 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       ->envname("MLFERRY_TIMEOUT")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error")
+      ->envname("MLFERRY_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--log-file", options.log_file, "Write the log to this file, not to stderr")
+      ->envname("MLFERRY_LOG_FILE");
+}
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  auto const size = check("a size (256M, 1G), at least 64M", [](const std::string& text) {
+    auto const bytes = parse_size(text);
+    return bytes && *bytes >= (64u << 20);
+  });
+  add_rate_options(app, options);
+  app.add_option("--transfers", options.transfers, "Files in flight")
+      ->envname("MLFERRY_TRANSFERS")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--max-memory", options.max_memory, "Memory that the process may use for data")
+      ->envname("MLFERRY_MAX_MEMORY")
+      ->check(size)
+      ->capture_default_str();
+  add_request_options(app, options);
   app.add_flag("-n,--dry-run", options.dry_run, "Read and decide, write nothing")->envname("MLFERRY_DRY_RUN");
   app.add_flag("--json", options.json, "JSON lines on stdout: findings as they come, the report at the end")
       ->envname("MLFERRY_JSON");
@@ -92,12 +106,6 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_flag("--no-marker-tags", options.no_marker_tags,
                "Put no mlferry.* tags on copies; then only the state folder protects from duplicates")
       ->envname("MLFERRY_NO_MARKER_TAGS");
-  app.add_option("--log-level", options.log_level, "debug, info, warning or error")
-      ->envname("MLFERRY_LOG_LEVEL")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->capture_default_str();
-  app.add_option("--log-file", options.log_file, "Write the log to this file, not to stderr")
-      ->envname("MLFERRY_LOG_FILE");
   app.add_option("--state-dir", options.state_dir,
                  "Folder of the jobs' ledgers (default: ~/.local/state/mlferry)")
       ->envname("MLFERRY_STATE_DIR");

@@ -30,7 +30,11 @@ struct GlobalOptions {
   std::string state_dir;
 };
 
-// Adds the options that all jobs share; values are checked when they are parsed.
+// What every command that asks a server takes: attempts, time-outs, the log.
+void add_request_options(CLI::App& app, GlobalOptions& options);
+// Requests in flight and a second, for commands that send many.
+void add_rate_options(CLI::App& app, GlobalOptions& options);
+// Adds the options that all jobs share, these among them; values are checked when they are parsed.
 void add_global_options(CLI::App& app, GlobalOptions& options);
 
 // "256M", "1G", "65536", "64KiB" -> bytes; nullopt when it is none of these.

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 
-#include "engine/endpoints/tree_source.hpp"
 #include "engine/endpoints/tree_target.hpp"
 
 namespace mlferry::cli {
@@ -19,11 +18,6 @@ void check_one(const PlaceOptions& options, const char* other) {
 
 void refuse_bucket(const std::string& place) {
   if (place.find("://") != std::string::npos) throw UsageError("'" + place + "' is no folder");
-}
-
-bool holds_something(const std::string& folder) {
-  std::error_code error;
-  return std::filesystem::exists(folder, error) && !std::filesystem::is_empty(folder, error);
 }
 
 // The file that every archive begins with.
@@ -73,16 +67,18 @@ TargetPlace open_target(Runtime& runtime, const PlaceOptions& options, engine::S
     refuse_bucket(options.folder);
     if (holds_archive(options.folder))
       throw UsageError(options.folder + " is an archive: write to it with --archive");
-    if (!runtime.context().options.selection.everything() && holds_something(options.folder))
-      throw UsageError(options.folder + " is not empty, and the lists of a part would take the place of the lists that may be "
-                       "there: choose an empty folder, or an --archive");
-    place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder);
+    auto what = options.tree;
+    what.request = runtime.context().options.selection.describe();
+    if (what.export_version_model) what.request += (what.request.empty() ? "" : " ") + std::string("--export-version-model true");
+    what.output_dir = options.folder;
+    what.use_threads = runtime.options().jobs != "1";
+    place.target = std::make_unique<engine::TreeTarget>(runtime.context(), options.folder, 0, std::move(what));
   }
   return place;
 }
 
 SourcePlace open_source(Runtime& runtime, const engine::Context& context, const PlaceOptions& options,
-                        const std::string& snapshot) {
+                        const std::string& snapshot, const engine::TreeSourceOptions& tree) {
   check_one(options, "--input-dir");
   SourcePlace place;
   auto archive = options.archive;
@@ -101,7 +97,7 @@ SourcePlace open_source(Runtime& runtime, const engine::Context& context, const 
                        options.folder + " --archive …) and choose from that");
     if (archive.snapshot != "latest")
       throw UsageError("--snapshot is for archives; " + options.folder + " is none");
-    place.source = std::make_unique<engine::TreeSource>(context, options.folder);
+    place.source = std::make_unique<engine::TreeSource>(context, options.folder, tree);
   }
   return place;
 }

@@ -9,12 +9,15 @@
 #include "cli/workspace_options.hpp"
 #include "engine/endpoints/source.hpp"
 #include "engine/endpoints/target.hpp"
+#include "engine/endpoints/tree_layout.hpp"
+#include "engine/endpoints/tree_source.hpp"
 
 namespace mlferry::cli {
 
 struct PlaceOptions {
   ArchiveOptions archive;
-  std::string folder;  // --output-dir, --input-dir
+  std::string folder;            // --output-dir, --input-dir
+  engine::TreeExport tree = {};  // of a directory to write: what its files say of the options
 };
 
 // --archive and --output-dir, of which one is given; --compression.
@@ -41,8 +44,9 @@ struct SourcePlace {
 };
 // `context`: of the job that reads it; must outlive it.
 // `snapshot`: of an archive, another one than the options say; "": that.
+// `tree`: of a directory, which kinds of them will do.
 SourcePlace open_source(Runtime& runtime, const engine::Context& context, const PlaceOptions& options,
-                        const std::string& snapshot = {});
+                        const std::string& snapshot = {}, const engine::TreeSourceOptions& tree = {});
 
 // What a place holds that a job moves one after the other.
 async::Task<SnapshotParts> parts_of_place(Runtime& runtime, const PlaceOptions& options);

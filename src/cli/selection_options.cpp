@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/commands/package_export_job.hpp"
+#include "cli/package_options.hpp"
 #include "cli/server_options.hpp"
 
 namespace mlferry::cli {
@@ -88,6 +90,63 @@ engine::Selection selection_of(const SelectionOptions& options) {
   if (options.lifecycle == "active") selection.lifecycle = engine::Lifecycle::active;
   if (options.lifecycle == "deleted") selection.lifecycle = engine::Lifecycle::deleted;
   return selection;
+}
+
+void add_package_selection_options(CLI::App& app, PackageSelectionOptions& options) {
+  app.add_option("--stages", options.stages,
+                 "Only model versions of these stages: a comma list of Production, Staging, Archived, None")
+      ->group(group);
+  add_bool_value(app, "--export-latest-versions", options.export_latest_versions,
+                 "Of each stage only a model's latest version")
+      ->group(group);
+  app.add_option("--run-start-time", options.run_start_time,
+                 "Only runs that started at this time or later, with their logged models and traces; UTC")
+      ->group(group);
+  app.add_option("--runs-until", options.runs_until, "Only runs that started before this time; UTC")->group(group);
+  auto const set = [&options](const std::string& text) {
+    options.export_deleted_runs = parse_bool(text);
+    if (!options.export_deleted_runs)
+      throw CLI::ValidationError("--export-deleted-runs", "'" + text + "' is neither true nor false");
+  };
+  app.add_option_function<std::string>("--export-deleted-runs", set,
+                                       "false: without what is deleted; true: a directory lists deleted runs as "
+                                       "mlflow-export-import does (default: they are taken, and listed apart)")
+      ->type_name("BOOL")
+      ->group(group);
+  add_bool_value(app, "--export-version-model", options.export_version_model,
+                 "In a directory: each model version's files also in version_models/");
+  add_bool_value(app, "--export-permissions", options.export_permissions,
+                 "Databricks permissions: refused, other servers have none");
+  app.add_option("--notebook-formats", options.notebook_formats,
+                 "Databricks notebooks: refused, other servers have none");
+}
+
+void apply(const PackageSelectionOptions& options, const SelectionOptions& others, engine::Selection& selection) {
+  refuse_databricks(options.export_permissions, options.notebook_formats);
+  selection.model_versions.stages = read_stages(options.stages);
+  if (!options.stages.empty() && selection.model_versions.stages.empty()) throw UsageError("--stages names nothing");
+  selection.model_versions.latest = options.export_latest_versions;
+  if (!options.run_start_time.empty() || !options.runs_until.empty()) {
+    if (!others.since.empty() || !others.until.empty())
+      throw UsageError("give --since and --until, or --run-start-time and --runs-until");
+    read_time_window(options.run_start_time, options.runs_until, selection);
+  }
+  if (options.export_deleted_runs) {
+    if (others.lifecycle != "all") throw UsageError("give --lifecycle or --export-deleted-runs");
+    selection.lifecycle = lifecycle_of(*options.export_deleted_runs);
+  }
+}
+
+engine::TreeExport tree_export_of(const PackageSelectionOptions& options) {
+  engine::TreeExport what;
+  what.stages = text_or_null(options.stages);
+  what.run_start_time = text_or_null(options.run_start_time);
+  what.runs_until = text_or_null(options.runs_until);
+  what.export_latest_versions = options.export_latest_versions;
+  what.export_version_model = options.export_version_model;
+  what.export_deleted_runs = options.export_deleted_runs.value_or(true);
+  what.deleted_in_lists = options.export_deleted_runs.value_or(false);
+  return what;
 }
 
 }  // namespace mlferry::cli

@@ -21,7 +21,8 @@ struct JobOptions {
   bool fail_fast = false;  // the first failed object ends the job
   bool full = false;       // read everything again, also what seems unchanged
   bool marker_tags = true;
-  Selection selection;  // what of the source the job is about
+  bool version_files = false;  // model versions bring their files also where their run or logged model does
+  Selection selection;         // what of the source the job is about
 };
 
 struct Context {

@@ -48,6 +48,8 @@ struct ExperimentRecord : RecordBase {
 struct RunRecord : RecordBase {
   mlflow::Run run;                            // with model inputs
   std::vector<mlflow::MetricSeries> history;  // of every key of data.metrics, in that order
+  // Takes the place of a run that the source does not give: made only where no copy of that run is.
+  bool stands_in = false;
 };
 
 struct LoggedModelRecord : RecordBase {
@@ -60,6 +62,8 @@ struct LoggedModelRecord : RecordBase {
 struct ModelVersionRecord : RecordBase {
   mlflow::ModelVersion version;
   std::string files_uri;  // where those lie, when its source names a run or logged model instead of a place
+  bool files_are_copies = false;  // its run or logged model brings them too: they are for looking at
+  std::string source_model = {};  // what its model is called in the source, when it gets another name
 };
 
 // A registered model or a prompt, which is one with a tag.
@@ -67,8 +71,13 @@ struct RegisteredModelRecord : RecordBase {
   Kind kind() const { return model.is_prompt() ? Kind::prompt : Kind::registered_model; }
   Kind version_kind() const { return model.is_prompt() ? Kind::prompt_version : Kind::model_version; }
 
+  // What it is called in the source: its id there, and so in the marker tags of copies.
+  std::string source_name() const { return renamed_from.empty() ? std::string(model.name()) : renamed_from; }
+
   mlflow::RegisteredModel model;
   std::vector<ModelVersionRecord> versions;  // in number order
+  std::size_t versions_left_out = 0;         // by the selection
+  std::string renamed_from = {};
 };
 
 // A trace with its assessments.
@@ -111,8 +120,13 @@ inline FileOwner owner_of(const LoggedModelRecord& record) {
 inline std::string version_id(std::string_view name, std::int64_t number) {
   return std::string(name) + "/" + std::to_string(number);
 }
+// Of the version in the source.
+inline std::string source_id_of(const ModelVersionRecord& record) {
+  return version_id(record.source_model.empty() ? record.version.name() : std::string_view(record.source_model),
+                    record.version.number());
+}
 inline FileOwner owner_of(const ModelVersionRecord& record) {
-  return {Kind::model_version, version_id(record.version.name(), record.version.number()),
+  return {Kind::model_version, source_id_of(record),
           record.files_uri.empty() ? std::string(record.version.source()) : record.files_uri, false};
 }
 inline FileOwner owner_of(const TraceRecord& record) {

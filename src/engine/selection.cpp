@@ -16,6 +16,8 @@ constexpr std::array members{Kind::run,          Kind::logged_model, Kind::trace
 // Kinds that are deleted or not; all others are only there or not.
 constexpr std::array staged{Kind::experiment, Kind::run, Kind::logged_model, Kind::trace};
 
+constexpr std::size_t most_described = 200;  // characters of a list of ids
+
 template <class List>
 bool contains(const List& list, Kind kind) {
   return std::find(list.begin(), list.end(), kind) != list.end();
@@ -217,8 +219,43 @@ std::int64_t parse_time(std::string_view text, bool end) {
   return end ? start + unit - 1 : start;
 }
 
+std::optional<std::string> canonical_stage(std::string_view word) {
+  auto const wanted = lower_with_underscores(word);
+  for (auto const* stage : {"Production", "Staging", "Archived", "None"}) {
+    if (lower_with_underscores(stage) == wanted) return stage;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::size_t> VersionChoice::choose(const std::vector<mlflow::ModelVersion>& versions) const {
+  auto const stage_of = [](const mlflow::ModelVersion& version) {
+    return version.stage().empty() ? std::string("None") : std::string(version.stage());
+  };
+  std::map<std::string, std::int64_t> newest;
+  for (auto const& version : versions) {
+    auto& number = newest[stage_of(version)];
+    number = std::max(number, version.number());
+  }
+  std::vector<std::size_t> chosen;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    auto const number = versions[i].number();
+    auto const stage = stage_of(versions[i]);
+    bool const taken = (stages.empty() || stages.contains(stage)) && (numbers.empty() || numbers.contains(number)) &&
+                       (!latest || newest.at(stage) == number);
+    if (taken) chosen.push_back(i);
+  }
+  return chosen;
+}
+
 bool Selection::everything() const {
-  return kinds.empty() && include.empty() && exclude.empty() && !since && !until && lifecycle == Lifecycle::all;
+  return kinds.empty() && include.empty() && exclude.empty() && !since && !until && lifecycle == Lifecycle::all &&
+         ids.empty() && !with_runs && model_versions.all() && prompt_versions.all();
+}
+
+const std::set<std::string>* Selection::exact_ids(Kind kind) const {
+  auto const found = ids.find(kind);
+  if (found == ids.end() || (with_runs && kind != Kind::run && contains(members, kind))) return nullptr;
+  return &found->second;
 }
 
 bool Selection::takes_kind(Kind kind) const {
@@ -245,6 +282,10 @@ bool Selection::takes_kind(Kind kind) const {
 
 bool Selection::takes(Kind kind, std::string_view id, std::string_view name) const {
   if (!takes_kind(kind)) return false;
+  if (auto const* exact = exact_ids(kind)) {
+    bool const named = kind == Kind::registered_model || kind == Kind::prompt;
+    if (!exact->contains(std::string(named ? name : id))) return false;
+  }
   bool ruled = false, included = false;
   for (auto const& rule : include) {
     ruled = ruled || rule.kind == kind;
@@ -256,7 +297,7 @@ bool Selection::takes(Kind kind, std::string_view id, std::string_view name) con
 }
 
 bool Selection::takes_experiment(std::string_view id, std::string_view name, bool deleted) const {
-  if (lifecycle == Lifecycle::active && deleted) return false;
+  if (lifecycle == Lifecycle::active && deleted && !ids.contains(Kind::experiment)) return false;
   return takes(Kind::experiment, id, name);
 }
 
@@ -289,24 +330,34 @@ bool Selection::takes_run(const mlflow::Run& run, bool experiment_deleted) const
          takes_stage(run.deleted() || experiment_deleted);
 }
 
-bool Selection::takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted) const {
-  return takes(Kind::logged_model, model.id(), model.name()) &&
-         takes_time(mlflow::get_int(model.info(), "creation_timestamp_ms")) && takes_stage(deleted || experiment_deleted);
+bool Selection::takes_by_time(std::optional<std::int64_t> ms, std::optional<bool> run_taken) const {
+  if (!with_runs) return takes_time(ms);
+  if (run_taken) return *run_taken;
+  return !ids.contains(Kind::run) && takes_time(ms);
 }
 
-bool Selection::takes_trace(const mlflow::Trace& trace, bool experiment_deleted) const {
+bool Selection::takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted,
+                                   std::optional<bool> run_taken) const {
+  if (!takes(Kind::logged_model, model.id(), model.name()) || !takes_stage(deleted || experiment_deleted)) return false;
+  if (auto const named = ids.find(Kind::logged_model); with_runs && named != ids.end()) {
+    if (named->second.contains(std::string(model.id()))) return true;
+  }
+  return takes_by_time(mlflow::get_int(model.info(), "creation_timestamp_ms"), run_taken);
+}
+
+bool Selection::takes_trace(const mlflow::Trace& trace, bool experiment_deleted, std::optional<bool> run_taken) const {
   if (!takes(Kind::trace, trace.id(), trace.tag("mlflow.traceName")) || !takes_stage(experiment_deleted)) return false;
-  if (!since && !until) return true;
   auto const time = mlflow::get_string(trace.doc, "request_time");
   std::optional<std::int64_t> ms;
   try {
-    ms = parse_time(time, false);
+    if (since || until) ms = parse_time(time, false);
   } catch (const SelectionError&) {  // a trace without a time is in no window
   }
-  return takes_time(ms);
+  return takes_by_time(ms, run_taken);
 }
 
 std::string Selection::describe() const {
+  if (!text.empty()) return text;
   std::string out;
   auto const add = [&out](std::string_view option, std::string_view value) {
     out += (out.empty() ? "" : " ") + std::string(option) + " " + std::string(value);
@@ -316,10 +367,28 @@ std::string Selection::describe() const {
   if (!list.empty()) add("--kinds", list);
   for (auto const& rule : include) add("--include", std::string(kind_name(rule.kind)) + ":" + rule.glob);
   for (auto const& rule : exclude) add("--exclude", std::string(kind_name(rule.kind)) + ":" + rule.glob);
-  if (since) add("--since", std::to_string(*since));
-  if (until) add("--until", std::to_string(*until));
+  // With runs: the options of the package mlflow-export-import, whose upper bound is exclusive.
+  if (since) add(with_runs ? "--run-start-time" : "--since", std::to_string(*since));
+  if (until) add(with_runs ? "--runs-until" : "--until", std::to_string(with_runs ? *until + 1 : *until));
   if (lifecycle == Lifecycle::active) add("--lifecycle", "active");
   if (lifecycle == Lifecycle::deleted) add("--lifecycle", "deleted");
+  for (auto const& [kind, exact] : ids) {
+    std::string some;
+    for (auto const& id : exact) {
+      if (some.size() > most_described) break;
+      some += (some.empty() ? "" : ",") + id;
+    }
+    add(std::string(kind_name(kind)) + " (" + std::to_string(exact.size()) + ")", some);
+  }
+  for (auto const* choice : {&model_versions, &prompt_versions}) {
+    std::string stages;
+    for (auto const& stage : choice->stages) stages += (stages.empty() ? "" : ",") + stage;
+    if (!stages.empty()) add("--stages", stages);
+    std::string numbers;
+    for (auto const number : choice->numbers) numbers += (numbers.empty() ? "" : ",") + std::to_string(number);
+    if (!numbers.empty()) add("--versions", numbers);
+    if (choice->latest) add("--export-latest-versions", "true");
+  }
   return out;
 }
 

@@ -7,6 +7,7 @@
 // need a place.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -47,6 +48,18 @@ std::int64_t parse_time(std::string_view text, bool end);
 
 enum class Lifecycle { all, active, deleted };
 
+// Which versions of a registered model or of a prompt.
+struct VersionChoice {
+  std::set<std::string> stages;    // canonical_stage() each; empty: any. A version without stage is of "None"
+  std::set<std::int64_t> numbers;  // empty: any
+  bool latest = false;             // of each stage the one with the highest number
+  bool all() const { return stages.empty() && numbers.empty() && !latest; }
+  // Indexes of the chosen ones, in their order.
+  std::vector<std::size_t> choose(const std::vector<mlflow::ModelVersion>& versions) const;
+};
+// "production" -> "Production", and so Staging, Archived, None; nullopt for other words.
+std::optional<std::string> canonical_stage(std::string_view word);
+
 struct Selection {
   std::set<Kind> kinds;  // empty: all
   std::vector<SelectionRule> include;  // empty: all; else only what one names, and members of experiments it names
@@ -54,6 +67,16 @@ struct Selection {
   // Of runs (start), traces (request) and logged models (creation); both inclusive.
   std::optional<std::int64_t> since, until;
   Lifecycle lifecycle = Lifecycle::all;
+  // Of these kinds exactly the objects with these ids (names of models and prompts), besides the rules above.
+  // Sources ask for them by id instead of walking everything. An experiment that is named here is taken though it is
+  // deleted.
+  std::map<Kind, std::set<std::string>> ids;
+  // Logged models and traces come with the runs that they belong to: where their run is taken, whatever their own time.
+  // `ids` adds logged models then. What belongs to no run comes by its time, but not where `ids` names the runs.
+  bool with_runs = false;
+  VersionChoice model_versions, prompt_versions;
+  // For people, in place of what describe() would say: the options of the command.
+  std::string text;
 
   // Nothing is left out.
   bool everything() const;
@@ -66,14 +89,25 @@ struct Selection {
   // The window for a server's own search, "" without one: "FIELD >= 1 AND FIELD <= 2".
   std::string time_filter(std::string_view field) const;
   bool takes_run(const mlflow::Run& run, bool experiment_deleted) const;
-  bool takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted) const;
-  bool takes_trace(const mlflow::Trace& trace, bool experiment_deleted) const;
+  // `run_taken`: whether the run that it belongs to is taken; nothing: it belongs to none. Counts only `with_runs`.
+  bool takes_logged_model(const mlflow::LoggedModel& model, bool deleted, bool experiment_deleted,
+                          std::optional<bool> run_taken = std::nullopt) const;
+  bool takes_trace(const mlflow::Trace& trace, bool experiment_deleted,
+                   std::optional<bool> run_taken = std::nullopt) const;
+  // The exact ids of the kind; null where any is taken. Of kinds that come with their runs: null.
+  const std::set<std::string>* exact_ids(Kind kind) const;
+  const VersionChoice& versions_of(Kind kind) const {
+    return kind == Kind::prompt ? prompt_versions : model_versions;
+  }
   bool takes_stage(bool deleted) const;
   // Whether an object that names several experiments comes with one of them (`with_experiment`), or for itself.
   bool takes_shared(Kind kind, std::string_view id, std::string_view name, bool with_experiment) const;
 
   // For people: "--include experiment:a --since 2026-01-01"; "" when everything is taken.
   std::string describe() const;
+
+ private:
+  bool takes_by_time(std::optional<std::int64_t> ms, std::optional<bool> run_taken) const;
 };
 
 }  // namespace mlferry::engine

@@ -9,9 +9,10 @@ import urllib.parse
 
 
 class Recorder:
-    """Passes HTTP requests on to a server and keeps (method, path) of each. `tls`: (certificate file, key file)."""
+    """Passes HTTP requests on to a server and keeps (method, path) of each. `tls`: (certificate file, key file).
+    `rewrite(path, body)` gives the body that is answered instead."""
 
-    def __init__(self, url, tls=None):
+    def __init__(self, url, tls=None, rewrite=None):
         parts = urllib.parse.urlsplit(url)
         recorder, self.requests = self, []
 
@@ -30,6 +31,8 @@ class Recorder:
                 connection.request(self.command, self.path, body=body or None, headers=headers)
                 answer = connection.getresponse()
                 data = answer.read()
+                if rewrite is not None:
+                    data = rewrite(self.path, data)
                 self.send_response(answer.status)
                 for key, value in answer.getheaders():
                     if key.lower() not in drop | {"date", "server"}:

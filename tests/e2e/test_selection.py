@@ -7,6 +7,7 @@ from compare import compare
 from ferry import must
 from rest import API3, Rest
 from snapshot import Snapshot
+from test_roundtrip import created
 
 
 def names(server):
@@ -111,8 +112,9 @@ def test_a_part_as_a_directory_needs_a_folder_of_its_own(source, empty, tmp_path
     must(ferry.ferry(*part))
     must(ferry.ferry("import-all", "--input-dir", tmp_path / "plain", "--dst-mlflow-uri", empty.url, "--no-progress"))
     assert names(empty) == {"classic 1"}
-    again = ferry.ferry(*part)
-    assert again.code == 2 and "choose an empty folder" in again.error_line()
+    assert created(must(ferry.ferry(*part, report=tmp_path / "again.json")).report) == {}  # the same part goes on
+    other = ferry.ferry(*part[:-2], "classic 2", "--no-progress")
+    assert other.code == 1 and "give a new folder" in other.error_line()
     chosen = ferry.ferry("import-all", "--input-dir", tmp_path / "plain", "--dst-mlflow-uri", empty.url, "--kinds", "run", "--no-progress")
     assert chosen.code == 2 and "mlferry convert" in chosen.error_line()
 

@@ -6,6 +6,7 @@
 
 using namespace mlferry;
 using namespace mlferry::engine;
+namespace json = boost::json;
 
 namespace {
 
@@ -208,5 +209,87 @@ TEST_SUITE("engine") {
     selection.kinds = {Kind::prompt};
     CHECK(selection.describe() == "--kinds prompt --include registered_model:a b --since 5 --lifecycle active");
     CHECK(Selection{}.describe() == "");
+  }
+
+  TEST_CASE("selection: exact ids") {
+    Selection selection;
+    selection.kinds = {Kind::run, Kind::registered_model};
+    selection.ids = {{Kind::run, {"r"}}, {Kind::experiment, {"7"}}, {Kind::registered_model, {"wine*"}}};
+    selection.lifecycle = Lifecycle::active;
+    CHECK_FALSE(selection.everything());
+    CHECK(selection.takes_experiment("7", "a", false));
+    CHECK(selection.takes_experiment("7", "a", true));  // named, though it is deleted
+    CHECK_FALSE(selection.takes_experiment("8", "7", false));
+    CHECK(selection.takes(Kind::run, "r", "x"));
+    CHECK_FALSE(selection.takes(Kind::run, "x", "r"));
+    CHECK(selection.takes(Kind::registered_model, "", "wine*"));  // a name and no glob
+    CHECK_FALSE(selection.takes(Kind::registered_model, "", "wine1"));
+    CHECK_FALSE(selection.takes(Kind::logged_model, "m-1", ""));
+    CHECK(*selection.exact_ids(Kind::run) == std::set<std::string>{"r"});
+    CHECK(selection.exact_ids(Kind::prompt) == nullptr);
+    selection.text = "--model wine*";
+    CHECK(selection.describe() == "--model wine*");
+  }
+
+  TEST_CASE("selection: logged models and traces come with their runs") {
+    auto const model = [](const char* run) {
+      return mlflow::LoggedModel{mlflow::parse_json(
+          std::string(R"({"info":{"model_id":"m-1","creation_timestamp_ms":5000,"source_run_id":")") + run + "\"}}", "m").as_object()};
+    };
+    mlflow::Trace const trace{mlflow::parse_json(R"({"trace_id":"tr-1","request_time":"1970-01-01T00:00:05Z"})", "t").as_object()};
+    Selection window;
+    window.since = 1000;
+    window.until = 1999;
+    window.with_runs = true;
+    // Whose run is taken, whatever their own time; of no run, by their time.
+    CHECK(window.takes_logged_model(model("r"), false, false, true));
+    CHECK_FALSE(window.takes_logged_model(model("r"), false, false, false));
+    CHECK_FALSE(window.takes_logged_model(model(""), false, false, std::nullopt));
+    CHECK(window.takes_trace(trace, false, true));
+    CHECK_FALSE(window.takes_trace(trace, false, std::nullopt));
+    window.until = 5000;
+    CHECK(window.takes_logged_model(model(""), false, false, std::nullopt));
+    CHECK(window.takes_trace(trace, false, std::nullopt));
+    CHECK(window.describe() == "--run-start-time 1000 --runs-until 5001");
+    // Runs by id: what is of no run does not come.
+    window.ids[Kind::run] = {"r"};
+    CHECK_FALSE(window.takes_logged_model(model(""), false, false, std::nullopt));
+    CHECK_FALSE(window.takes_trace(trace, false, std::nullopt));
+    // A logged model that is named comes besides.
+    window.ids[Kind::logged_model] = {"m-1"};
+    CHECK(window.takes_logged_model(model("x"), false, false, false));
+    CHECK(window.exact_ids(Kind::logged_model) == nullptr);
+    window.lifecycle = Lifecycle::active;
+    CHECK_FALSE(window.takes_logged_model(model("x"), true, false, false));
+  }
+
+  TEST_CASE("selection: versions by stage, number and age") {
+    auto const version = [](int number, const char* stage) {
+      return mlflow::ModelVersion{json::object{{"version", std::to_string(number)}, {"current_stage", stage}}};
+    };
+    std::vector<mlflow::ModelVersion> const versions{version(1, "Production"), version(2, "None"), version(9, "Production"),
+                                                     version(10, ""), version(11, "Archived")};
+    struct Row {
+      VersionChoice choice;
+      std::vector<std::size_t> chosen;
+    };
+    for (auto const& row : {Row{{}, {0, 1, 2, 3, 4}},
+                            Row{{{"Production"}, {}, false}, {0, 2}},
+                            Row{{{"None"}, {}, false}, {1, 3}},  // without a stage is of none
+                            Row{{{}, {10, 1, 99}, false}, {0, 3}},
+                            Row{{{}, {}, true}, {2, 3, 4}},
+                            Row{{{"Production", "Archived"}, {}, true}, {2, 4}},
+                            Row{{{"Staging"}, {}, true}, {}}}) {
+      CHECK(row.choice.choose(versions) == row.chosen);
+    }
+    CHECK(canonical_stage("PRODUCTION") == "Production");
+    CHECK(canonical_stage("none") == "None");
+    CHECK_FALSE(canonical_stage("prod").has_value());
+    Selection some;
+    some.model_versions.stages = {"None"};
+    some.model_versions.latest = true;
+    CHECK_FALSE(some.everything());
+    CHECK(some.describe() == "--stages None --export-latest-versions true");
+    CHECK(some.versions_of(Kind::prompt).all());
   }
 }

@@ -284,6 +284,9 @@ TEST_SUITE("engine") {
       CHECK(read.info.identity == "http://wine.example:5000");
     }
     CHECK_THROWS_WITH_AS(records_of((t.tree / "experiments/7/traces").string()),
+                         doctest::Contains("holds traces (export-traces): import it with mlferry import-traces"),
+                         tree::TreeError);
+    CHECK_THROWS_WITH_AS(records_of((t.tree / "experiments/7/runs").string()),
                          doctest::Contains("no directory of mlflow-export-import or mlferry"),
                          tree::TreeError);
     CHECK_THROWS_AS(records_of((t.tree / "nowhere").string()), tree::TreeError);

@@ -288,4 +288,46 @@ TEST_SUITE("storage") {
     REQUIRE(files.problems.size() == 1);
     CHECK(files.problems[0].second.find("deep") != std::string::npos);
   }
+
+  TEST_CASE("tree folder: an object that is the directory itself takes the place of an older one") {
+    Tree t;
+    tree::TreeWriter writer(t.pool, t.path);
+    auto put_root = [](tree::TreeWriter& writer, std::string text, bool artifacts) -> async::Task<> {
+      auto folder = co_await writer.begin();
+      if (artifacts) {
+        async::MemoryReader reader(text);
+        co_await folder->put_file("artifacts/a.bin", reader);
+      }
+      co_await folder->put_json(
+          "run.json", [&text](tree::JsonWriter& json) { json.value(boost::json::object{{"t", text}}); });
+      co_await folder->commit_into_root("run.json", {"artifacts"});
+    };
+    t.run(writer.open());
+    t.run(put(writer, "m-1", "x"));
+    t.run(put_root(writer, "one", true));
+    CHECK(read_file(t.at("artifacts/a.bin")) == "one");
+    t.run(put_root(writer, "two", true));
+    CHECK(read_file(t.at("artifacts/a.bin")) == "two");
+    CHECK(read_file(t.at("run.json")).find("two") != std::string::npos);
+    // What it has no more goes, what is not its own stays, and nothing is left of the older ones.
+    t.run(put_root(writer, "three", false));
+    CHECK_FALSE(fs::exists(t.at("artifacts")));
+    CHECK(fs::exists(t.at("m-1/run.json")));
+    CHECK(fs::is_empty(t.at(".mlferry/tmp")));
+  }
+
+  TEST_CASE("tree folder: an object that is the directory itself has no file until all of it is there") {
+    Tree t;
+    tree::TreeWriter writer(t.pool, t.path);
+    t.run(writer.open());
+    fs::create_directories(t.at("run.json/in the way"));  // a folder that nobody expects is moved aside
+    auto job = [](tree::TreeWriter& writer) -> async::Task<> {
+      auto folder = co_await writer.begin();
+      co_await folder->put_json("run.json",
+                                [](tree::JsonWriter& json) { json.value(boost::json::object{}); });
+      co_await folder->commit_into_root("missing.json", {});
+    };
+    CHECK_THROWS_AS(t.run(job(writer)), std::system_error);  // the last file is not in the folder
+    CHECK_FALSE(fs::exists(t.at("missing.json")));
+  }
 }

@@ -16,7 +16,8 @@ engine::Report tree_to_archive(boost::asio::io_context& loop, std::string folder
 engine::Report archive_to_tree(boost::asio::io_context& loop, std::string archive, std::string folder);
 engine::Report tree_to_tree(boost::asio::io_context& loop, std::string from, std::string to);
 
-// Path -> bytes, without mlferry's own folder; paths of folders end in '/' where they are empty.
+// Path -> bytes, without mlferry's own folder and how long the job took; paths of folders end in '/' where
+// they are empty.
 std::map<std::string, std::string> tree_contents(const std::string& folder);
 // The first few paths that differ; "" when nothing does.
 std::string tree_difference(const std::map<std::string, std::string>& one,

@@ -24,6 +24,7 @@ void add_ls(CLI::App& app, Run& run);
 void add_cat(CLI::App& app, Run& run);
 void add_kinds(CLI::App& app, Run& run);
 void add_convert(CLI::App& app, Run& run);
+void add_install_aliases(CLI::App& app, Run& run);
 
 // The commands of the Python package mlflow-export-import (docs/coming-from-mlflow-export-import.md): export-run and
 // its like; import-run and its like with copy-run and copy-model-version; everything else.

@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.hpp"
+#include "cli/commands/package_import_options.hpp"
+#include "cli/import_job.hpp"
+#include "cli/package_options.hpp"
 #include "cli/places.hpp"
 #include "cli/selection_options.hpp"
 #include "cli/workspace_options.hpp"
@@ -23,6 +26,7 @@ struct Job {
   PlaceOptions place;
   engine::CompareOptions compare;
   SelectionOptions selection;
+  PackageSelectionOptions package;  // of export-all
   WorkspaceOptions workspaces;
   bool verify_after = false;
 };
@@ -35,50 +39,10 @@ std::string new_job_id() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-// --verify: reads both ends anew and adds what it finds to the job's report.
-async::Task<> verify_after(Runtime& runtime, engine::Source& original, ServerEnd& end, const json::object& workspace) {
-  auto& context = runtime.context();
-  engine::Report comparison;
-  engine::Context const reading{context.executor, context.pool,    context.memory, context.transfers,
-                                comparison,       context.options, context.log};
-  auto reading_copy = reading;
-  reading_copy.options.selection = {};
-  engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, workspace});
-  co_await engine::compare(reading, original, copy, {});
-  runtime.report().take_verification(comparison);
-}
-
 // The report is printed when the loop has ended, so that its time is whole.
 ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
   if (code != ExitCode::ok) return code;
   return print(runtime);
-}
-
-// Names a job of several workspaces as a whole; each one's own lines say which it is.
-void name_job(Runtime& runtime, const std::vector<WorkspaceLeg>& legs, const std::string& from, const std::string& to) {
-  if (legs.size() < 2) return;
-  runtime.report().source = fmt::format("{} ({} workspaces)", from, legs.size());
-  runtime.report().target = to;
-}
-
-// The document that the destination has for the workspace of this leg; empty when it has none.
-async::Task<json::object> workspace_there(mlflow::Client& server, std::string name) {
-  if (name.empty()) co_return json::object();
-  auto found = co_await engine::get_workspace(server, name);
-  co_return found ? std::move(*found) : json::object();
-}
-
-// A dry run cannot look into a workspace that is still to be made.
-async::Task<bool> is_only_planned(Runtime& runtime, mlflow::Client& server, const WorkspaceLeg& leg) {
-  if (!runtime.options().dry_run || leg.destination.empty()) co_return false;
-  auto const there = co_await engine::get_workspace(server, leg.destination);
-  if (there) co_return false;
-  runtime.report().found(engine::Kind::workspace);
-  runtime.report().copied(engine::Kind::workspace, true);
-  runtime.report().notes.push_back("workspace '" + leg.destination +
-                                   "' is not in the destination: a real run would make it and copy all of '" +
-                                   leg.source.name + "' into it, which is not counted here");
-  co_return true;
 }
 
 async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
@@ -97,33 +61,6 @@ async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
                                 {end.name, end.local_artifacts, true, leg.source.doc});
     auto const place = open_target(runtime, job.place, part);
     co_await engine::transfer(runtime.context(), source, *place.target);
-  }
-  co_return ExitCode::ok;
-}
-
-async::Task<ExitCode> import_body(Runtime& runtime, const Job& job) {
-  ServerEnd server(runtime, job.destination, Side::destination, true);
-  auto const parts = co_await parts_of_place(runtime, job.place);
-  auto const legs = co_await legs_to_server(runtime, parts.workspaces, server.client, job.workspaces, false);
-  name_job(runtime, legs, "archive " + place_name(job.place), server.http.base_url());
-  for (auto const& leg : legs) {
-    auto const snapshot = parts.snapshot_of(leg.source.name);
-    runtime.report().enter_workspace(leg.source.name);
-    if (co_await is_only_planned(runtime, server.client, leg)) continue;
-    ServerEnd end(runtime, job.destination, Side::destination, true, leg.destination);
-    auto const place = open_source(runtime, runtime.context(), job.place, snapshot);
-    engine::ServerTarget target(runtime.context(), end.client, state_folder(job.global), end.local_artifacts,
-                                {leg.destination, &server.client});
-    co_await engine::transfer(runtime.context(), *place.source, target);
-    if (!job.verify_after || job.global.dry_run) continue;
-    // What cannot be read there is in the report already.
-    auto const& context = runtime.context();
-    engine::Report unseen;
-    engine::Context const quiet{context.executor, context.pool,    context.memory, context.transfers,
-                                unseen,           context.options, context.log};
-    auto const original = open_source(runtime, quiet, job.place, snapshot);
-    auto const workspace = co_await workspace_there(server.client, leg.destination);
-    co_await verify_after(runtime, *original.source, end, workspace);
   }
   co_return ExitCode::ok;
 }
@@ -208,6 +145,18 @@ ExitCode run_job(const Job& job, async::Task<ExitCode> (*body)(Runtime&, const J
   return finish(runtime, runtime.run([&] { return body(runtime, job); }), print);
 }
 
+ExitCode export_all(const Job& job) {
+  auto selection = selection_of(job.selection);
+  apply(job.package, job.selection, selection);
+  if (job.package.export_version_model && is_archive(job.place))
+    throw UsageError("--export-version-model is for a directory (--output-dir): an archive holds each file once");
+  auto with_tree = job;
+  with_tree.place.tree = tree_export_of(job.package);
+  Runtime runtime(job.global, std::move(selection));
+  runtime.context().options.version_files = job.package.export_version_model;
+  return finish(runtime, runtime.run([&] { return export_body(runtime, with_tree); }), finish_transfer);
+}
+
 ExitCode verify(const Job& job) {
   bool const from_place = !job.place.archive.place.empty() || !job.place.folder.empty();
   if (from_place && !job.source.uri.empty())
@@ -230,21 +179,27 @@ void add_export_all(CLI::App& app, Run& run) {
   add_server_options(*command, job->source, Side::source, true);
   add_output_options(*command, job->place);
   add_selection_options(*command, job->selection);
+  add_package_selection_options(*command, job->package);
   add_workspace_options(*command, job->workspaces, false);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return run_job(*job, export_body, finish_transfer); }; });
+  add_use_threads(*command, job->global, ThreadsForm::value);
+  command->callback([job, &run] { run = [job] { return export_all(*job); }; });
 }
 
 void add_import_all(CLI::App& app, Run& run) {
-  auto job = std::make_shared<Job>();
+  auto job = std::make_shared<ImportJob>();
   auto* command = app.add_subcommand("import-all", "Restore a whole server from an archive or a directory");
   add_server_options(*command, job->destination, Side::destination, true);
   add_input_options(*command, job->place);
-  add_verify_flag(*command, *job);
+  command
+      ->add_flag("--verify", job->verify_after,
+                 "Afterwards read both ends again and compare them, field by field and byte by byte")
+      ->envname("MLFERRY_VERIFY");
   add_selection_options(*command, job->selection);
   add_workspace_options(*command, job->workspaces, true);
   add_global_options(*command, job->global);
-  command->callback([job, &run] { run = [job] { return run_job(*job, import_body, finish_transfer); }; });
+  add_import_all_options(*command, *job);
+  command->callback([job, &run] { run = [job] { return run_import(*job); }; });
 }
 
 void add_copy_all(CLI::App& app, Run& run) {

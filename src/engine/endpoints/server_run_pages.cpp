@@ -15,6 +15,7 @@ namespace {
 
 constexpr int most_runs_a_search = 1000;
 constexpr std::size_t model_inputs_a_request = 10;
+constexpr std::size_t runs_a_filter = 200;
 constexpr std::size_t least_group = 25;
 constexpr std::size_t most_group = 1000;
 // Few, so that their files are on the way while those of the others are listed.
@@ -38,15 +39,43 @@ std::size_t next_group_size(std::size_t runs, std::size_t bytes, std::size_t now
   return std::clamp(std::min(wanted, now * 2), least_group, most_group);
 }
 
+// For the server's search, one after the other: the window of time, and of exact ids so many at once.
+std::deque<std::string> run_filters(const Selection& selection) {
+  auto const window = selection.time_filter("attributes.start_time");
+  auto const* ids = selection.exact_ids(Kind::run);
+  if (ids == nullptr) return {window};
+  std::deque<std::string> filters;
+  std::size_t n = 0;
+  for (auto const& id : *ids) {
+    auto const literal = mlflow::filter_literal(id);
+    if (!literal) continue;  // no run's id holds quotes
+    if (n++ % runs_a_filter == 0) {
+      if (!filters.empty()) filters.back() += ")";
+      filters.push_back((window.empty() ? "" : window + " AND ") + "attributes.run_id IN (" + *literal);
+    } else {
+      filters.back() += "," + *literal;
+    }
+  }
+  if (!filters.empty()) filters.back() += ")";
+  return filters;
+}
+
 class RunPages final : public Pages<RunRecord> {
  public:
   RunPages(ServerSource& source, std::string experiment_id, Known& known)
-      : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
+      : source_(source),
+        experiment_id_(std::move(experiment_id)),
+        known_(known),
+        filters_(run_filters(source.context().options.selection)) {}
 
   async::Task<std::optional<std::vector<RunRecord>>> next() override {
-    if (!source_.context().options.selection.takes_kind(Kind::run)) co_return std::nullopt;
+    if (!source_.context().options.selection.takes_kind(Kind::run) || filters_.empty()) co_return std::nullopt;
     while (waiting_.empty()) {
-      if (walker_.done()) co_return std::nullopt;
+      if (walker_.done()) {
+        if (filters_.size() <= 1) co_return std::nullopt;
+        filters_.pop_front();
+        walker_ = {};
+      }
       co_await read_page();
     }
     if (!folders_known_) {
@@ -69,7 +98,7 @@ class RunPages final : public Pages<RunRecord> {
     std::optional<mlflow::Page<mlflow::Run>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_runs({experiment_id_}, source_.context().options.selection.time_filter("attributes.start_time"), view(), page_size_,
+      page = co_await source_.client().search_runs({experiment_id_}, filters_.front(), view(), page_size_,
                                                    walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
@@ -196,6 +225,7 @@ class RunPages final : public Pages<RunRecord> {
   int page_size_ = most_runs_a_search;
   std::size_t group_size_ = 200;
   std::deque<mlflow::Run> waiting_;
+  std::deque<std::string> filters_;
   bool folders_known_ = false;
   KnownFolders folders_;
 };

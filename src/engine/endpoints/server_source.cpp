@@ -20,6 +20,8 @@ namespace {
 
 constexpr int experiments_a_page = 1000;
 constexpr std::size_t experiments_a_question = 100;
+// Of more, walking the whole list takes fewer requests.
+constexpr std::size_t most_asked_by_id = 30;
 
 // A run id's 32 hex digits; nothing for other ids, which no artifact path is searched for.
 std::optional<std::array<unsigned char, 16>> run_key(std::string_view id) {
@@ -52,6 +54,8 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
   explicit ExperimentPages(ServerSource& source) : source_(source) {}
 
   async::Task<std::optional<std::vector<ExperimentRecord>>> next() override {
+    auto const* exact = source_.context().options.selection.exact_ids(Kind::experiment);
+    if (exact != nullptr && exact->size() <= most_asked_by_id) co_return co_await read_exactly(*exact);
     while (!walker_.done()) {
       auto page = co_await source_.client().search_experiments(mlflow::View::all, experiments_a_page,
                                                                walker_.token());
@@ -65,10 +69,7 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
           ++left_out_;
           continue;
         }
-        auto& record = records.emplace_back();
-        record.experiment = std::move(page.items[i]);
-        record.fingerprint = fingerprint_of(record.experiment.doc, record);
-        source_.remember(record.experiment);
+        add(std::move(page.items[i]), records);
       }
       if (!records.empty()) co_return records;
     }
@@ -77,7 +78,28 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
   }
 
  private:
+  async::Task<std::optional<std::vector<ExperimentRecord>>> read_exactly(const std::set<std::string>& ids) {
+    if (std::exchange(given_, true)) co_return std::nullopt;
+    std::vector<ExperimentRecord> records;
+    auto const& selection = source_.context().options.selection;
+    for (auto const& id : ids) {
+      auto experiment = co_await source_.client().get_experiment(id);
+      if (!experiment || !selection.takes_experiment(id, experiment->name(), experiment->deleted())) continue;
+      add(std::move(*experiment), records);
+    }
+    if (records.empty()) co_return std::nullopt;
+    co_return records;
+  }
+
+  void add(mlflow::Experiment experiment, std::vector<ExperimentRecord>& records) {
+    auto& record = records.emplace_back();
+    record.experiment = std::move(experiment);
+    record.fingerprint = fingerprint_of(record.experiment.doc, record);
+    source_.remember(record.experiment);
+  }
+
   ServerSource& source_;
+  bool given_ = false;
   PageWalker walker_;
   std::uint64_t left_out_ = 0;
 };
@@ -169,7 +191,9 @@ async::Task<SourceInfo> ServerSource::open() {
   info.workspace = options_.workspace;
   info.identity = identity_in(info.identity, std::string(mlflow::get_string(options_.workspace, "name")));
   auto const& selection = context_.options.selection;
-  if (selection.takes_kind(Kind::logged_model) && !selection.takes_kind(Kind::run)) {
+  bool const by_id = selection.exact_ids(Kind::logged_model) != nullptr;
+  bool const deleted_too = selection.lifecycle != Lifecycle::active && !by_id;
+  if (deleted_too && selection.takes_kind(Kind::logged_model) && !selection.takes_kind(Kind::run)) {
     info.notes.push_back(
         "deleted logged models are found through the runs that name them, and runs are not selected");
   }
@@ -203,6 +227,11 @@ void ServerSource::remember(const mlflow::Experiment& experiment) {
 void ServerSource::remember_run(std::string_view id) {
   if (auto const key = run_key(id)) given_runs_.push_back(*key);
   given_runs_sorted_ = false;
+}
+
+bool ServerSource::is_named(const std::string& model) const {
+  return std::any_of(named_models_.begin(), named_models_.end(),
+                     [&model](const auto& named) { return named.second.contains(model); });
 }
 
 bool ServerSource::gave_run(std::string_view id) {

@@ -53,6 +53,8 @@ class ServerSource final : public Source {
   std::set<std::string>& named_models(const std::string& experiment_id) {
     return named_models_[experiment_id];
   }
+  // By any run that the pages gave.
+  bool is_named(const std::string& model) const;
   std::set<std::string>& listed_models() { return listed_models_; }
   // Of the listed ones: the selection leaves them out.
   std::set<std::string>& left_out_models() { return left_out_models_; }

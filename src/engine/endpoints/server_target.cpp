@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "async/sleep.hpp"
 #include "async/task_group.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
@@ -14,6 +15,9 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int copies_a_page = 1000;
+constexpr auto lock_poll = std::chrono::milliseconds(100);
+// Of an experiment that was in the destination before, and stays as it is.
+constexpr const char* adopted = R"({"adopted":true})";
 
 std::string place_data(std::string_view source_uri, std::string_view uri) {
   return mlflow::to_json(json::object{{"src", source_uri}, {"dst", uri}});
@@ -30,12 +34,13 @@ async::Task<> add_links(mlflow::Client& client, std::string run_id, std::set<std
 }  // namespace
 
 ServerTarget::ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
-                           bool local_artifacts, TargetWorkspace workspace)
+                           bool local_artifacts, TargetWorkspace workspace, ServerTargetOptions options)
     : context_(context),
       client_(client),
       state_folder_(std::move(state_folder)),
       local_artifacts_(local_artifacts),
-      workspace_(std::move(workspace)) {}
+      workspace_(std::move(workspace)),
+      options_(std::move(options)) {}
 
 std::string ServerTarget::describe() const {
   return client_.http().base_url() + (capabilities_.version.empty() ? "" : " (" + capabilities_.name() + ")");
@@ -44,7 +49,7 @@ std::string ServerTarget::describe() const {
 async::Task<> ServerTarget::begin(const SourceInfo& source) {
   source_server_ = source.identity;
   auto const job = source.identity + " -> " + identity_in(client_.http().base_url(), workspace_.name);
-  ledger_ = std::make_unique<Ledger>(state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16), job);
+  co_await open_ledger(job);
   if (!workspace_.name.empty()) {
     auto wanted = source.workspace;
     wanted["name"] = workspace_.name;
@@ -59,6 +64,23 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
   co_await look_for_traces();
   carriers_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
   objects_turn_ = std::make_unique<async::Semaphore>(context_.executor, 1);
+}
+
+// Small imports are run side by side; two jobs with one ledger would make an object twice.
+async::Task<> ServerTarget::open_ledger(std::string job) {
+  auto const folder = state_folder_ + "/" + digest::sha256_hex(job).substr(0, 16);
+  auto const end = std::chrono::steady_clock::now() + options_.lock_wait;
+  for (bool told = false;;) {
+    try {
+      ledger_ = std::make_unique<Ledger>(folder, job);
+      co_return;
+    } catch (const LedgerLocked&) {
+      if (std::chrono::steady_clock::now() >= end) throw;
+    }
+    if (!std::exchange(told, true))
+      context_.log(LogLevel::info, "waits for another mlferry that imports from the same source");
+    co_await async::sleep_for(lock_poll);
+  }
 }
 
 async::Task<> ServerTarget::put_workspace(json::object wanted) {
@@ -126,6 +148,10 @@ async::Task<Outcome> ServerTarget::put_experiment(ExperimentRecord record) {
   auto existing = co_await client_.get_experiment_by_name(name);
   if (existing) {
     bool changed = false;
+    if (options_.keep_experiments && existing->deleted() && !container.source_deleted) {
+      throw std::runtime_error("the destination has a deleted experiment of that name: restore it, or delete it for "
+                               "good (mlflow gc), or give another name");
+    }
     co_await adopt_experiment(record, std::move(*existing), changed);
     co_return changed ? Outcome::updated : Outcome::unchanged;
   }
@@ -171,8 +197,20 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   auto const tags = existing.tags();
   auto const source = marked_source(tags, source_server_);
   auto const entry = co_await ledger_->find({Kind::experiment, container.source_id, ""});
-  container.ours = source ? *source == container.source_id : entry && entry->destination_id == container.id;
+  container.ours = source ? *source == container.source_id
+                          : entry && entry->destination_id == container.id && entry->data != adopted;
   co_await see_copies(container);
+  if (options_.keep_experiments && !container.ours) {
+    if (!context_.options.dry_run) {
+      co_await ledger_->put({Kind::experiment, container.source_id, ""},
+                            {container.id, true, record.fingerprint, true, container.deleted, adopted});
+    }
+    if (!without_markers(record.experiment.tags()).empty()) {
+      context_.report.loss(Kind::experiment, container.source_id, container.name,
+                           "its tags are left out: the destination's own experiment of that name keeps what it has");
+    }
+    co_return;
+  }
 
   auto wanted = record.experiment.tags();
   if (context_.options.marker_tags && mlflow::find_value(tags, marker_server) == nullptr) {

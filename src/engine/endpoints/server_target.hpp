@@ -2,6 +2,7 @@
 // An MLflow tracking server as a target: creates what is missing, recognises what is there by marker tags,
 // and can be killed and started again at any time.
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "engine/access.hpp"
 #include "engine/context.hpp"
 #include "engine/endpoints/target.hpp"
+#include "engine/endpoints/version_numbers.hpp"
 #include "engine/id_text.hpp"
 #include "engine/ledger.hpp"
 #include "engine/objects/object_kind.hpp"
@@ -32,13 +34,30 @@ struct TargetWorkspace {
   mlflow::Client* server = nullptr;  // without a workspace: makes it when it is missing
 };
 
+// What the commands for single objects want otherwise than a whole import.
+struct ServerTargetOptions {
+  bool fix_mlmodels = true;      // ids in files named MLmodel become those of the copies
+  bool keep_experiments = false;  // of the destination's own one not even a tag is added, and a deleted one is refused
+  bool links_stay_open = false;   // what a link names may come with a later job from the same source
+  // Versions get the next free number of their model, which may be somebody else's, instead of their own.
+  bool append_versions = false;
+  bool create_models = true;      // false: a model that is not there is a failure
+  bool versions_need_files = false;  // one whose run or logged model was not copied, and that brings none, is a failure
+  bool linked_versions = false;   // source and destination are one server: versions point where they pointed
+  bool new_trace_ids = false;  // a trace whose id another experiment has gets one of its own, instead of being refused
+  // Registered models, prompts or evaluation datasets of the same name are deleted before theirs are made.
+  std::set<Kind> replaced{};
+  std::optional<std::chrono::seconds> await_ready{};  // how long a new version may take to be READY
+  std::chrono::seconds lock_wait{0};  // for another job of the same source and destination
+};
+
 class ServerTarget final : public Target {
  public:
   // `state_folder`: where the ledgers of all jobs are; this job's gets a folder of its own in it, named by
   // source and destination. `local_artifacts`: artifact folders that the server names may be written on this
   // machine.
   ServerTarget(const Context& context, mlflow::Client& client, std::string state_folder,
-               bool local_artifacts, TargetWorkspace workspace = {});
+               bool local_artifacts, TargetWorkspace workspace = {}, ServerTargetOptions options = {});
 
   async::Task<> begin(const SourceInfo& source) override;
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
@@ -73,6 +92,7 @@ class ServerTarget final : public Target {
   };
 
   // server_target.cpp
+  async::Task<> open_ledger(std::string job);
   async::Task<> put_workspace(json::object wanted);
   Container& container_of(std::string_view source_experiment_id);
   async::Task<> adopt_experiment(const ExperimentRecord& record, mlflow::Experiment existing, bool& changed);
@@ -121,6 +141,7 @@ class ServerTarget final : public Target {
                          mlflow::KeyValues params);
   bool failed_now(const std::string& source_id) const;
   bool may_come(const std::string& source_id) const;
+  bool may_come_now(const std::string& source_id) const;
   async::Task<> put_links_of_kind(std::string kind);
   async::Task<> put_link(DeferredLink link);
   async::Task<> put_outputs(std::string run_id, std::string model_id, std::int64_t step);
@@ -138,7 +159,9 @@ class ServerTarget final : public Target {
   async::Task<json::array> assessments_of(std::string trace_id);
   async::Task<> put_assessment(std::string trace_id, json::object assessment);
   async::Task<> look_for_traces();
+  async::Task<bool> is_taken(std::string id, const Container& container);
   async::Task<> refuse_foreign_trace(std::string id, const Container& container);
+  async::Task<Outcome> put_trace_as(TraceRecord record, Source& source);
   async::Task<std::string> copied_run(std::string source_run, std::string_view trace_id, const char* what,
                                       bool& settled);
   async::Task<json::array> map_assessments(const TraceRecord& record, bool& settled);
@@ -167,6 +190,7 @@ class ServerTarget final : public Target {
   async::Task<Claim> claim_object(const ObjectKind& kind, std::string source_id, json::object wanted);
   async::Task<std::string> create_object(const ObjectKind& kind, std::string source_id, json::object wanted);
   async::Task<> activate_objects(Report& report);
+  async::Task<> make_room_for(const ObjectKind& kind, json::object wanted);
 
   // server_target_registry.cpp
   struct MappedVersion {
@@ -182,14 +206,24 @@ class ServerTarget final : public Target {
   async::Task<> open_home(std::string id, std::string name);
   async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
   async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
-  async::Task<MappedVersion> map_prompt_version(const mlflow::ModelVersion& version);
+  async::Task<MappedVersion> map_prompt_version(const ModelVersionRecord& record);
   async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
                                     bool& changed);
   async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
                              Source& source, bool& changed);
   async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
-                            bool ours, bool& changed);
+                            bool ours, const std::map<std::int64_t, std::int64_t>& numbers, bool& changed);
   async::Task<> delete_placeholders(std::string name);
+  async::Task<Holder> holder_of(const mlflow::ModelVersion& version, Kind kind, std::string source_id,
+                                std::string model);
+
+  // server_target_versions.cpp
+  async::Task<std::int64_t> append_version(mlflow::Client::NewModelVersion version, std::string source_id);
+  async::Task<std::map<std::int64_t, std::int64_t>> append_versions(const RegisteredModelRecord& record,
+                                                                    mlflow::RegisteredModel existing, Source& source,
+                                                                    bool& changed);
+  async::Task<> await_ready(std::string name, std::int64_t number);
+  async::Task<> make_room(const RegisteredModelRecord& record, Source& source);
 
   const Context& context_;
   mlflow::Client& client_;
@@ -197,6 +231,7 @@ class ServerTarget final : public Target {
   std::unique_ptr<Ledger> ledger_;  // from begin() on
   bool local_artifacts_;
   TargetWorkspace workspace_;
+  ServerTargetOptions options_;
   mlflow::Capabilities capabilities_;
   Access access_;
   std::string source_server_;

@@ -78,7 +78,8 @@ async::Task<> ServerTarget::put_file_or_report(FileOwner owner, Place place, Fil
                                                bool& all_there) {
   // Done already by a job that was killed later: the id of the owner names this very copy.
   LedgerKey const key{Kind::artifact, file.path, place.id};
-  std::string const fingerprint = file.sha256 + ":" + (file.size ? std::to_string(*file.size) : "?");
+  std::string const fingerprint = file.sha256 + ":" + (file.size ? std::to_string(*file.size) : "?") +
+                                  (is_mlmodel(file.path) && !options_.fix_mlmodels ? ":as it is" : "");
   auto const known = co_await ledger_->find(key);
   if (known && known->done && known->fingerprint == fingerprint && !context_.options.full) {
     context_.report.unchanged(Kind::artifact);
@@ -132,7 +133,8 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
   async::OpenReader open = [&source, owner, file] { return source.open_file(owner, file); };
   std::uint64_t size = file.size.value_or(0);
   async::Permit memory;
-  bool const rewrite = is_mlmodel(file.path) && file.size.value_or(0) <= most_mlmodel_bytes;
+  bool const rewrite =
+      options_.fix_mlmodels && is_mlmodel(file.path) && file.size.value_or(0) <= most_mlmodel_bytes;
   if (rewrite || !file.size) {
     auto const limit = rewrite ? static_cast<std::size_t>(most_mlmodel_bytes) : most_unsized_bytes;
     memory = co_await context_.memory.acquire(file.size.value_or(limit));
@@ -142,7 +144,7 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
       std::vector<std::string> unknown;
       text = replace_all(text, co_await replacements_for(text, &unknown));
       settled = std::none_of(unknown.begin(), unknown.end(),
-                             [this](const std::string& id) { return may_come(id); });
+                             [this](const std::string& id) { return may_come_now(id); });
     }
     size = text.size();
     open = opener_of(std::move(text));

@@ -27,7 +27,7 @@ class ServerTarget::CopyIds final : public IdMap {
   async::Task<std::optional<std::string>> find(Kind kind, std::string id) override {
     if (kind == Kind::experiment) {
       auto const found = target_.containers_.find(id);
-      if (found == target_.containers_.end()) co_return std::nullopt;
+      if (found == target_.containers_.end()) co_return co_await copied_before(id);
       // In a dry run the experiment may be still to come.
       if (found->second.id.empty()) co_return "new:" + id;
       co_return found->second.id;
@@ -43,6 +43,15 @@ class ServerTarget::CopyIds final : public IdMap {
   }
 
  private:
+  // An experiment that is no part of this job, but was one of an earlier.
+  async::Task<std::optional<std::string>> copied_before(std::string id) {
+    auto const entry = co_await target_.ledger_->find({Kind::experiment, id, ""});
+    if (!entry || entry->destination_id.empty()) co_return std::nullopt;
+    auto const copy = co_await target_.client_.get_experiment(entry->destination_id);
+    if (!copy || copy->deleted() || marked_source(copy->tags(), target_.source_server_) != id) co_return std::nullopt;
+    co_return std::string(copy->id());
+  }
+
   ServerTarget& target_;
 };
 
@@ -71,7 +80,7 @@ async::Task<ServerTarget::SeenObjects*> ServerTarget::see_objects(const ObjectKi
 }
 
 async::Task<bool> ServerTarget::object_unchanged(Kind kind, std::string id, std::string fingerprint) {
-  if (context_.options.full) co_return false;
+  if (context_.options.full || options_.replaced.contains(kind)) co_return false;
   LedgerKey const key{kind, id, ""};
   auto entry = co_await ledger_->find(key);
   if (!entry || !entry->done || entry->fingerprint != fingerprint) co_return false;
@@ -178,6 +187,7 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
                                         {"last_update_time", field_text(record.doc, "last_update_time")}}));
   }
 
+  if (options_.replaced.contains(record.kind) && !context_.options.dry_run) co_await make_room_for(kind, wanted);
   auto const claim = co_await claim_object(kind, record.id, wanted);
   bool const is_new = claim.id.empty();
   bool const ours = is_new || claim.ours;
@@ -221,6 +231,20 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   if (sleeps) sleepers_.push_back({record, existing.id, wanted, settled});
   if (is_new) co_return Outcome::created;
   co_return equal ? Outcome::unchanged : Outcome::updated;
+}
+
+// Deletes those of its name that no record of this job stands for.
+async::Task<> ServerTarget::make_room_for(const ObjectKind& kind, json::object wanted) {
+  auto* seen = co_await see_objects(kind, false);
+  auto const identity = kind.identity(wanted);
+  std::vector<std::string> gone;
+  for (auto const& [id, record] : seen->by_id) {
+    if (!seen->claimed.contains(id) && kind.identity(record.doc) == identity) gone.push_back(id);
+  }
+  for (auto const& id : gone) {
+    co_await kind.discard(object_view(), id);
+    seen->by_id.erase(id);
+  }
 }
 
 async::Task<> ServerTarget::activate_objects(Report& report) {

@@ -83,13 +83,14 @@ async::Task<mlflow::KeyValues> ServerTarget::map_prompt_tags(mlflow::KeyValues t
 }
 
 async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(
-    const mlflow::ModelVersion& version) {
+    const ModelVersionRecord& record) {
+  auto const& version = record.version;
   MappedVersion mapped;
   auto& out = mapped.version;
   out.name = version.name();
   out.description = version.description();
   out.source = version.source();
-  auto const id = version_id(version.name(), version.number());
+  auto const id = source_id_of(record);
   out.tags = co_await map_prompt_tags(version.tags(), Kind::prompt_version, id);
   if (context_.options.marker_tags) {
     out.tags = with_markers(std::move(out.tags), source_server_, id,
@@ -104,12 +105,17 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_prompt_version(
 async::Task<ServerTarget::MappedVersion> ServerTarget::map_to_carrier(MappedVersion mapped,
                                                                       const ModelVersionRecord& record,
                                                                       Source& source_of_files) {
+  if (options_.versions_need_files && record.files.empty()) {
+    mapped.failure = "its files (" + std::string(record.version.source()) + ") are not among what is imported" +
+                     (record.version.run_id().empty() ? "" : ", nor is its run " + std::string(record.version.run_id()));
+    co_return mapped;
+  }
   auto& out = mapped.version;
   auto const carrier = co_await make_carrier(record, source_of_files);
   out.source = carrier.uri;
   out.run_id = carrier.id;
   out.tags.push_back({carrier_tag, std::string(record.version.source())});
-  context_.report.loss(Kind::model_version, version_id(record.version.name(), record.version.number()), "",
+  context_.report.loss(Kind::model_version, source_id_of(record), "",
                        "its files belong to no run or logged model that was copied; run " + carrier.id +
                            " in experiment '" + carriers_experiment + "' carries them");
   co_return mapped;
@@ -124,7 +130,7 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
   auto& out = mapped.version;
   std::string const source(version.source());
   std::string const source_run(version.run_id());
-  std::string const id = version_id(version.name(), version.number());
+  std::string const id = source_id_of(record);
   out.name = version.name();
   out.description = version.description();
   out.run_link = version.run_link();
@@ -135,6 +141,13 @@ async::Task<ServerTarget::MappedVersion> ServerTarget::map_version(const ModelVe
                              {"last_update_time", field_text(version.doc, "last_updated_timestamp")},
                              {"user_id", field_text(version.doc, "user_id")},
                              {"run_id", source_run}});
+  }
+  if (options_.linked_versions) {
+    out.source = source;
+    out.run_id = source_run;
+    auto const models = find_ids(source).logged_models;
+    if (!models.empty()) out.model_id = models.front();
+    co_return mapped;
   }
   std::optional<Place> run;
   if (!source_run.empty()) run = co_await find_place(Kind::run, source_run);
@@ -243,7 +256,7 @@ async::Task<> ServerTarget::open_home(std::string id, std::string name) {
 // A run of our own that holds the files of one version: the destination takes a proxied source only inside a
 // run or logged model (mlflow-rest 6.3). Made as any run is, so that a repeat finds it.
 async::Task<Place> ServerTarget::make_carrier(const ModelVersionRecord& record, Source& source) {
-  auto const id = version_id(record.version.name(), record.version.number());
+  auto const id = source_id_of(record);
   std::string const home = "mlferry:carriers";
   co_await open_home(home, carriers_experiment);
   RunRecord run;
@@ -332,10 +345,19 @@ async::Task<> ServerTarget::delete_placeholders(std::string name) {
   }
 }
 
+async::Task<Holder> ServerTarget::holder_of(const mlflow::ModelVersion& version, Kind kind, std::string source_id,
+                                            std::string model) {
+  if (is_placeholder(version)) co_return Holder::placeholder;
+  if (marked_source(version.tags(), source_server_) == source_id) co_return Holder::ours;
+  auto const entry = co_await ledger_->find({kind, source_id, model});
+  co_return entry && entry->done ? Holder::ours : Holder::foreign;
+}
+
 async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
                                          mlflow::RegisteredModel existing, Source& source, bool& changed) {
   using What = VersionStep::What;
   std::string const name(record.model.name());
+  auto const source_name = record.source_name();
   bool const prompt = record.model.is_prompt();
   auto const kind = record.version_kind();
   std::map<std::int64_t, const ModelVersionRecord*> records;
@@ -350,22 +372,13 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
   bool placeholders = false;
   for (auto const& version : listed) {
     there[version.number()] = &version;
-    auto const id = version_id(name, version.number());
-    auto holder = Holder::foreign;
-    if (is_placeholder(version)) {
-      holder = Holder::placeholder;
-      placeholders = true;
-    } else if (marked_source(version.tags(), source_server_) == id) {
-      holder = Holder::ours;
-    } else {
-      auto const entry = co_await ledger_->find({kind, id, name});
-      if (entry && entry->done) holder = Holder::ours;
-    }
+    auto const holder = co_await holder_of(version, kind, version_id(source_name, version.number()), name);
+    placeholders = placeholders || holder == Holder::placeholder;
     present[version.number()] = holder;
   }
   std::string blocked;  // why no later version of this model can get its number in this job
   for (auto const& step : plan_versions(wanted, present)) {
-    auto const id = version_id(name, step.number);
+    auto const id = version_id(source_name, step.number);
     if (step.what == What::placeholder) {
       if (context_.options.dry_run || !blocked.empty()) continue;
       auto const failure = co_await attempt(create_version(placeholder_of(name, prompt), step.number));
@@ -412,7 +425,7 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
       continue;
     }
     // Each by its own tag: a prompt may have a version without it, a model one with it (mlflow-rest 6.4).
-    auto mapped = co_await (version.is_prompt() ? map_prompt_version(version) : map_version(item, source));
+    auto mapped = co_await (version.is_prompt() ? map_prompt_version(item) : map_version(item, source));
     std::string cause = mapped.failure;
     // What it needs may have failed in this job only: then its number must stay free for the next.
     if (mapped.may_come) blocked = "version " + std::to_string(step.number) + ": " + cause;
@@ -444,6 +457,10 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
     }
     co_await ledger_->put({kind, id, name}, {std::to_string(step.number), true, "", true, false, ""});
     bool ignored = false;
+    if (auto const late = co_await attempt(await_ready(name, step.number))) {
+      context_.report.failed(kind, id, name, *late);
+      continue;
+    }
     auto const failure = co_await attempt(put_version_details(version, nullptr, ignored));
     if (failure) {
       context_.report.failed(kind, id, name, "created, but its stage could not be set: " + *failure);
@@ -461,7 +478,8 @@ async::Task<> ServerTarget::put_versions(const RegisteredModelRecord& record,
 }
 
 async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,
-                                        const mlflow::RegisteredModel& existing, bool ours, bool& changed) {
+                                        const mlflow::RegisteredModel& existing, bool ours,
+                                        const std::map<std::int64_t, std::int64_t>& numbers, bool& changed) {
   std::string const name(record.model.name());
   if (!capabilities_.aliases && !record.model.aliases().empty()) {
     context_.report.loss(record.kind(), name, name,
@@ -470,7 +488,14 @@ async::Task<> ServerTarget::put_aliases(const RegisteredModelRecord& record,
   }
   std::map<std::string, std::string> now;
   for (auto const& [alias, version] : existing.aliases()) now[alias] = version;
-  for (auto const& [alias, version] : record.model.aliases()) {
+  for (auto const& [alias, source_version] : record.model.aliases()) {
+    auto const number = numbers.find(std::atoll(source_version.c_str()));
+    if (number == numbers.end()) {
+      context_.report.loss(record.kind(), name, name,
+                           "alias '" + alias + "' is left out: its version " + source_version + " was not copied");
+      continue;
+    }
+    auto const version = std::to_string(number->second);
     auto const found = now.find(alias);
     if (found != now.end() && found->second == version) continue;
     if (found != now.end() && !ours) {
@@ -493,6 +518,7 @@ static std::string referred_model(std::string_view source) {
 }
 
 async::Task<bool> ServerTarget::must_wait(const RegisteredModelRecord& record) {
+  if (options_.linked_versions) co_return false;
   for (auto const& item : record.versions) {
     auto const source = item.version.source();
     auto const other = referred_model(source);
@@ -511,20 +537,21 @@ async::Task<bool> ServerTarget::must_wait(const RegisteredModelRecord& record) {
 async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord record, Source& source,
                                                         bool last_try) {
   std::string const name(record.model.name());
+  auto const source_name = record.source_name();
   auto const kind = record.kind();
   auto const version_kind = record.version_kind();
   if (!last_try && record.read_error.empty() && co_await must_wait(record)) co_return Outcome::waits;
   context_.report.found(version_kind, record.versions.size());
   auto fail_versions = [&](const std::string& cause) {
     for (auto const& version : record.versions) {
-      context_.report.failed(version_kind, version_id(name, version.version.number()), name, cause);
+      context_.report.failed(version_kind, source_id_of(version), name, cause);
     }
   };
   if (kind == Kind::prompt && !capabilities_.prompts) {
     auto const reason = "the destination (" + capabilities_.name() +
                         ") has no prompts: they came with MLflow 2.21, so upgrade it and run again";
     for (auto const& version : record.versions) {
-      context_.report.skipped(version_kind, version_id(name, version.version.number()), name, reason);
+      context_.report.skipped(version_kind, source_id_of(version), name, reason);
     }
     throw NotHeld(reason);
   }
@@ -539,6 +566,18 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
                              std::string(existing->is_prompt() ? "prompt" : "registered model") +
                              " of that name: rename it there, and run again");
   }
+  if (!existing && !options_.create_models) {
+    fail_versions("its model is not in the destination");
+    throw std::runtime_error("the destination has no " + std::string(kind == Kind::prompt ? "prompt" : "registered model") +
+                             " of that name, and it was not to be created");
+  }
+  if (existing && options_.replaced.contains(kind) && !context_.options.dry_run) {
+    if (auto const failure = co_await attempt(make_room(record, source))) {
+      fail_versions("the model of that name in the destination could not be replaced");
+      throw std::runtime_error(*failure);
+    }
+    existing.reset();
+  }
   bool const exists = existing.has_value();
   bool changed = false;
   bool ours = true;
@@ -552,7 +591,7 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
   if (!exists) {
     auto tags = std::move(wanted_tags);
     if (context_.options.marker_tags) {
-      tags = with_markers(std::move(tags), source_server_, name,
+      tags = with_markers(std::move(tags), source_server_, source_name,
                           {{"creation_time", field_text(record.model.doc, "creation_timestamp")},
                            {"last_update_time", field_text(record.model.doc, "last_updated_timestamp")}});
     }
@@ -560,10 +599,11 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
         client_.create_registered_model(name, std::string(record.model.description()), std::move(tags)));
     existing = co_await client_.get_registered_model(name);
     // A lost answer: the marker shows that the model is ours all the same.
-    if (failure && existing && marked_source(existing->tags(), source_server_) == name) failure.reset();
+    if (failure && existing && marked_source(existing->tags(), source_server_) == source_name) failure.reset();
     if (!failure && !existing) failure = "created, but not found afterwards";
     if (!failure) {
-      co_await ledger_->put({kind, name, ""}, {name, true, record.fingerprint, true, false, ""});
+      co_await ledger_->put({kind, source_name, record.renamed_from.empty() ? "" : name},
+                            {name, true, record.fingerprint, true, false, ""});
     }
     if (failure) {
       fail_versions("its model could not be created");
@@ -571,8 +611,8 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
     }
   } else {
     auto const tags = existing->tags();
-    auto const entry = co_await ledger_->find({kind, name, ""});
-    ours = marked_source(tags, source_server_) == name ||
+    auto const entry = co_await ledger_->find({kind, source_name, record.renamed_from.empty() ? "" : name});
+    ours = marked_source(tags, source_server_) == source_name ||
            (entry && entry->done && !context_.options.marker_tags);
     for (auto const& tag : wanted_tags) {
       auto const* value = mlflow::find_value(tags, tag.key);
@@ -586,8 +626,15 @@ async::Task<Outcome> ServerTarget::put_registered_model(RegisteredModelRecord re
         co_await client_.update_registered_model(name, std::string(record.model.description()));
     }
   }
-  co_await put_versions(record, *existing, source, changed);
-  co_await put_aliases(record, *existing, ours, changed);
+  std::map<std::int64_t, std::int64_t> numbers;  // source's -> destination's
+  if (options_.append_versions) {
+    numbers = co_await append_versions(record, *existing, source, changed);
+    ours = true;  // where its aliases go is what was asked for
+  } else {
+    co_await put_versions(record, *existing, source, changed);
+    for (auto const& item : record.versions) numbers[item.version.number()] = item.version.number();
+  }
+  co_await put_aliases(record, *existing, ours, numbers, changed);
   if (!exists) co_return Outcome::created;
   co_return changed ? Outcome::updated : Outcome::unchanged;
 }

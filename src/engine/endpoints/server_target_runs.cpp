@@ -269,6 +269,7 @@ async::Task<Outcome> ServerTarget::put_run(RunRecord record, Source& source) {
   std::optional<LedgerEntry> entry;
   if (!container.id.empty()) entry = co_await find_copy(key);
   bool const exists = entry && entry->seen;
+  if (exists && record.stands_in) co_return Outcome::unchanged;
   if (context_.options.dry_run) {
     context_.report.found(Kind::artifact, record.files.size());
     for (std::size_t i = 0; i < record.files.size(); ++i) context_.report.copied(Kind::artifact, true);
@@ -369,9 +370,14 @@ bool ServerTarget::failed_now(const std::string& source_id) const {
   return report.counts(Kind::experiment).failed > 0 || report.may_have_failed(kind, source_id);
 }
 
+// Whether the same job run again, or a wider one, may bring what this one did not.
+bool ServerTarget::may_come_now(const std::string& source_id) const {
+  return failed_now(source_id) || !context_.options.selection.everything();
+}
+
 // Whether a later job may bring what this one did not: then links to it stay open.
 bool ServerTarget::may_come(const std::string& source_id) const {
-  return failed_now(source_id) || !context_.options.selection.everything();
+  return options_.links_stay_open || may_come_now(source_id);
 }
 
 async::Task<> ServerTarget::put_link(DeferredLink link) {
@@ -393,7 +399,7 @@ async::Task<> ServerTarget::put_link(DeferredLink link) {
     std::vector<std::string> unknown;
     auto const replacements = co_await replacements_for(link.data, &unknown);
     settled =
-        std::none_of(unknown.begin(), unknown.end(), [this](const std::string& id) { return may_come(id); });
+        std::none_of(unknown.begin(), unknown.end(), [this](const std::string& id) { return may_come_now(id); });
     co_await client_.set_run_tag(run->id, std::string(history_tag), replace_all(link.data, replacements));
   } else if (link.kind == "input" || link.kind == "output") {
     std::string model = link.data;

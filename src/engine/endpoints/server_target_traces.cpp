@@ -4,6 +4,7 @@
 #include "engine/endpoints/assessments.hpp"
 #include "engine/endpoints/server_target.hpp"
 #include "engine/failure.hpp"
+#include "engine/trace_ids.hpp"
 #include "protocol/mlflow/otlp.hpp"
 
 namespace mlferry::engine {
@@ -17,6 +18,34 @@ constexpr const char* artifact_location_tag = "mlflow.artifactLocation";
 constexpr const char* source_run_key = "mlflow.sourceRun";
 constexpr const char* model_id_key = "mlflow.modelId";
 constexpr const char* assessment_run_key = "mlflow.assessment.sourceRunId";
+
+// A file of spans is text, and is read into memory to be changed.
+constexpr std::size_t most_spans_bytes = 256u << 20;
+
+// Opens the files of a trace that has another id here than in its source.
+class RenamedTrace final : public Source {
+ public:
+  RenamedTrace(Source& source, FileOwner owner, Replacements ids)
+      : source_(source), owner_(std::move(owner)), ids_(std::move(ids)) {}
+  async::Task<SourceInfo> open() override { co_return SourceInfo{}; }
+  std::unique_ptr<Pages<ExperimentRecord>> experiments() override { return nullptr; }
+  std::unique_ptr<Pages<RunRecord>> runs(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known&) override { return nullptr; }
+  std::unique_ptr<Pages<TraceRecord>> traces(std::string, Known&) override { return nullptr; }
+  std::unique_ptr<Pages<ObjectRecord>> objects(Kind, Known&) override { return nullptr; }
+  async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner, FileEntry file) override {
+    auto reader = co_await source_.open_file(owner_, file);
+    if (file.path != trace_file) co_return reader;
+    auto const text = co_await async::read_all(*reader, most_spans_bytes, "file " + file.path);
+    co_return std::make_unique<async::MemoryReader>(replace_all(text, ids_));
+  }
+
+ private:
+  Source& source_;
+  FileOwner owner_;
+  Replacements ids_;
+};
 
 json::object& object_in(json::object& object, std::string_view key) {
   auto& value = object[key];
@@ -86,6 +115,14 @@ async::Task<> ServerTarget::refuse_foreign_trace(std::string id, const Container
   if (!existing || existing->experiment_id() == container.id) co_return;
   throw std::runtime_error("the destination has a trace of this id in another experiment (" +
                            existing->experiment_id() + ")");
+}
+
+async::Task<bool> ServerTarget::is_taken(std::string id, const Container& container) {
+  if (!has_traces_ || container.id.empty()) co_return false;
+  auto const known = co_await ledger_->find({Kind::trace, id, container.id});
+  if (known && known->seen) co_return false;
+  auto const existing = co_await client_.get_trace_info(id);
+  co_return existing && existing->experiment_id() != container.id;
 }
 
 // The id of the run's copy; without one the old id, which is reported.
@@ -181,7 +218,6 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
   std::string const id(record.trace.id());
   std::string const name(record.trace.tag("mlflow.traceName"));
   auto& container = container_of(record.trace.experiment_id());
-  LedgerKey const key{Kind::trace, id, container.id};
   if (record.unchanged) {
     report_unchanged_files(record, Kind::trace, id, name);
     co_return Outcome::unchanged;
@@ -192,6 +228,32 @@ async::Task<Outcome> ServerTarget::put_trace(TraceRecord record, Source& source)
                   ") cannot keep a trace under its id: MLflow 3.2 and later can, so upgrade it and run again");
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
+  bool const taken = options_.new_trace_ids && !context_.options.dry_run && co_await is_taken(id, container);
+  if (!taken) co_return co_await put_trace_as(std::move(record), source);
+  auto const other = other_trace_id(source_server_, container.id, id);
+  auto const copy = co_await ledger_->find({Kind::trace, other, container.id});
+  if (copy && copy->seen && copy->done && copy->fingerprint == record.fingerprint && !context_.options.full) {
+    report_unchanged_files(record, Kind::trace, id, name);
+    co_return Outcome::unchanged;
+  }
+  context_.report.loss(Kind::trace, id, name,
+                       "another experiment of the destination has a trace of this id: the copy's id is " + other);
+  RenamedTrace renamed(source, owner_of(record), trace_id_replacements(id, other));
+  for (auto& file : record.files) {
+    if (file.path != trace_file) continue;
+    file.sha256.clear();
+    if (id.size() != other.size()) file.size.reset();  // of the text with the new id nobody knows it yet
+  }
+  give_trace_id(record, other);
+  co_return co_await put_trace_as(std::move(record), renamed);
+}
+
+// Under the id that it has.
+async::Task<Outcome> ServerTarget::put_trace_as(TraceRecord record, Source& source) {
+  std::string const id(record.trace.id());
+  std::string const name(record.trace.tag("mlflow.traceName"));
+  auto& container = container_of(record.trace.experiment_id());
+  LedgerKey const key{Kind::trace, id, container.id};
   auto const known = co_await ledger_->find(key);
   bool const there = known && known->seen;
   auto const outcome = there ? Outcome::updated : Outcome::created;

@@ -26,8 +26,11 @@ class TracePages final : public Pages<TraceRecord> {
     if (!source_.may_have_traces(experiment_id_)) co_return std::nullopt;
     bool const wanted = known_.holds(Kind::trace);
     if (wanted && links_ == nullptr) links_ = co_await source_.trace_links();
+    auto const* exact = source_.context().options.selection.exact_ids(Kind::trace);
+    bool const by_id = exact != nullptr && source_.capabilities().traces_v3;
+    if (by_id && !std::exchange(exact_read_, true)) co_await read_exactly(*exact);
     while (waiting_.empty()) {
-      if (walker_.done()) co_return std::nullopt;
+      if (by_id || walker_.done()) co_return std::nullopt;
       co_await read_page();
     }
     std::vector<TraceRecord> group;
@@ -42,11 +45,36 @@ class TracePages final : public Pages<TraceRecord> {
   }
 
  private:
+  async::Task<> read_exactly(const std::set<std::string>& ids) {
+    for (auto const& id : ids) {
+      auto trace = co_await source_.client().get_trace_info(id);
+      if (trace && trace->experiment_id() == experiment_id_) waiting_.push_back(std::move(*trace));
+    }
+  }
+
+  // Of those whose runs decide, the server cannot tell by time.
+  std::string window() const {
+    auto const& selection = source_.context().options.selection;
+    return selection.with_runs ? std::string() : selection.time_filter("attributes.timestamp_ms");
+  }
+
+  // Whether a run that it belongs to is moved; nothing when it belongs to none.
+  std::optional<bool> run_taken(const mlflow::Trace& trace) {
+    std::vector<std::string> runs;
+    if (auto const run = trace.metadata("mlflow.sourceRun"); !run.empty()) runs.emplace_back(run);
+    if (links_ != nullptr) {
+      auto const found = links_->find(std::string(trace.id()));
+      if (found != links_->end()) runs.insert(runs.end(), found->second.runs.begin(), found->second.runs.end());
+    }
+    if (runs.empty()) return std::nullopt;
+    return std::any_of(runs.begin(), runs.end(), [this](const auto& run) { return source_.gave_run(run); });
+  }
+
   async::Task<> read_page() {
     std::optional<mlflow::Page<mlflow::Trace>> page;
     bool too_large = false;
     try {
-      page = co_await source_.search_traces({experiment_id_}, source_.context().options.selection.time_filter("attributes.timestamp_ms"), page_size_, walker_.token());
+      page = co_await source_.search_traces({experiment_id_}, window(), page_size_, walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;
@@ -60,7 +88,7 @@ class TracePages final : public Pages<TraceRecord> {
     auto const& selection = source_.context().options.selection;
     bool const experiment_deleted = source_.is_deleted(experiment_id_);
     for (auto const i : walker_.take(ids, !page->next_token.empty())) {
-      if (selection.takes_trace(page->items[i], experiment_deleted)) {
+      if (selection.takes_trace(page->items[i], experiment_deleted, run_taken(page->items[i]))) {
         waiting_.push_back(std::move(page->items[i]));
       } else {
         source_.context().report.not_selected(Kind::trace);
@@ -145,6 +173,7 @@ class TracePages final : public Pages<TraceRecord> {
   int page_size_ = most_traces_a_search;
   std::size_t group_size_ = 20;
   std::deque<mlflow::Trace> waiting_;
+  bool exact_read_ = false;
   const TraceLinks* links_ = nullptr;
   bool folders_asked_ = false;
   KnownFolders folders_;  // of traces that have files

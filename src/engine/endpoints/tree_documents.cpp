@@ -164,6 +164,13 @@ json::object tree_experiment(const json::object& doc) {
   return out;
 }
 
+json::object tree_plain_experiment(const json::object& doc) {
+  auto out = doc;
+  out["_last_update_time"] = time_companion(mlflow::get_int(doc, "last_update_time"));
+  out["_creation_time"] = time_companion(mlflow::get_int(doc, "creation_time"));
+  return out;
+}
+
 json::object experiment_from_tree(const json::object& experiment) {
   json::object doc;
   take_fields(experiment, doc, {"experiment_id", "name", "artifact_location", "lifecycle_stage"});

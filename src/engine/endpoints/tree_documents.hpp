@@ -24,6 +24,8 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 // `mlflow.experiment` of experiment.json.
 json::object tree_experiment(const json::object& doc);
+// Of the experiment.json beside a version.json, which has the server's fields.
+json::object tree_plain_experiment(const json::object& doc);
 json::object experiment_from_tree(const json::object& experiment);
 
 // `mlflow` of run.json; "metrics" is there, but empty: the history goes into it.

@@ -58,6 +58,10 @@ void write_run(tree::JsonWriter& writer, const json::object& system, const json:
   writer.end_object();
 }
 
+std::string download_uri(const mlflow::ModelVersion& version) {
+  return "models:/" + std::string(version.name()) + "/" + std::to_string(version.number());
+}
+
 std::vector<std::string> aliases_of(const mlflow::RegisteredModel& model, std::int64_t number) {
   std::vector<std::string> names;
   for (auto const& [alias, version] : model.aliases()) {
@@ -95,16 +99,41 @@ void TreeObjects::report_gaps(const RecordBase& record, const std::string& id, c
   }
 }
 
-async::Task<std::unique_ptr<tree::ObjectFolder>> TreeObjects::begin() {
-  if (writer_ == nullptr) co_return nullptr;
-  co_return co_await writer_->begin();
+json::object TreeObjects::stanza(const OwnStanza& own, const std::string& place) const {
+  auto out = to_json(own);
+  if (place.empty()) {
+    for (auto const& [key, value] : root_members_) out[key] = value;
+  }
+  return out;
 }
 
-async::Task<> TreeObjects::finish(std::unique_ptr<tree::ObjectFolder> folder, std::string file_name,
-                                  tree::WriteJson write, std::string place) {
-  if (!folder) co_return;
-  co_await folder->put_json(std::move(file_name), std::move(write));
-  co_await folder->commit(std::move(place));
+async::Task<TreeObjects::Part> TreeObjects::begin(std::string place) {
+  if (writer_ == nullptr) co_return Part{};
+  if (!TreeLayout(export_.form).one_folder()) co_return Part{co_await writer_->begin(), ""};
+  if (!root_) {
+    auto folder = co_await writer_->begin();
+    if (!root_) root_ = std::move(folder);
+  }
+  co_return Part{root_, place.empty() ? "" : place + "/"};
+}
+
+async::Task<> TreeObjects::finish(Part part, std::string file_name, tree::WriteJson write,
+                                  std::string place) {
+  if (!part.folder) co_return;
+  co_await part.folder->put_json(part.prefix + file_name, std::move(write));
+  if (part.folder == root_) co_return;
+  if (place.empty()) {
+    root_ = std::move(part.folder);
+  } else {
+    co_await part.folder->commit(std::move(place));
+  }
+}
+
+async::Task<bool> TreeObjects::commit_root() {
+  if (!root_) co_return false;
+  TreeLayout const layout(export_.form);
+  co_await std::exchange(root_, nullptr)->commit_into_root(layout.root_file(), layout.root_parts());
+  co_return true;
 }
 
 async::Task<> TreeObjects::put_file(tree::ObjectFolder* folder, FileOwner owner, FileEntry& file,
@@ -137,9 +166,8 @@ async::Task<> TreeObjects::put_file(tree::ObjectFolder* folder, FileOwner owner,
 
 // What could not be copied stands in own.gaps then, and the object has no fingerprint, so that the next
 // export reads it again.
-async::Task<> TreeObjects::put_files(tree::ObjectFolder* folder, FileOwner owner, const RecordBase& record,
-                                     std::string name, std::string below, bool replaces, Source& source,
-                                     OwnStanza& own) {
+async::Task<> TreeObjects::put_files(Part part, FileOwner owner, const RecordBase& record, std::string name,
+                                     std::string below, bool replaces, Source& source, OwnStanza& own) {
   context_.report.found(Kind::artifact, record.files.size());
   report_gaps(record, owner.id, name);
   own.fingerprint = record.fingerprint;
@@ -149,8 +177,8 @@ async::Task<> TreeObjects::put_files(tree::ObjectFolder* folder, FileOwner owner
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     for (std::size_t i = 0; i < files.size(); ++i) {
       auto slot = co_await context_.transfers.acquire();
-      tasks.spawn(
-          put_file(folder, owner, files[i], name, below, replaces, source, std::move(slot), failures[i]));
+      tasks.spawn(put_file(part.folder.get(), owner, files[i], name, part.prefix + below, replaces, source,
+                           std::move(slot), failures[i]));
     }
   };
   co_await async::with_task_group(context_.executor, body);
@@ -165,39 +193,46 @@ async::Task<> TreeObjects::put_files(tree::ObjectFolder* folder, FileOwner owner
 }
 
 async::Task<> TreeObjects::put_run(RunRecord record, Source& source, std::string place, bool replaces) {
-  auto folder = co_await begin();
+  auto part = co_await begin(place);
   OwnStanza own;
-  co_await put_files(folder.get(), owner_of(record), record, std::string(record.run.name()), artifacts,
-                     replaces, source, own);
-  if (!folder) co_return;
+  if (!export_.run_artifacts) {
+    record.files.clear();
+    record.gaps.clear();
+  }
+  co_await put_files(part, owner_of(record), record, std::string(record.run.name()), artifacts, replaces,
+                     source, own);
+  has_run_ = true;
+  if (!part.folder) co_return;
   // On the pool: a long history is some work.
   tree::WriteJson write = [&](tree::JsonWriter& writer) {
     auto const mlflow = tree_run(record.run.doc);
     own.of = content_hash(mlflow, record.history);
     own.document = {{"run", record.run.doc}};
-    write_run(writer, system_, mlflow, record.history, to_json(own));
+    write_run(writer, system_, mlflow, record.history, stanza(own, place));
   };
-  co_await finish(std::move(folder), "run.json", std::move(write), std::move(place));
+  co_await finish(std::move(part), "run.json", std::move(write), place);
 }
 
 async::Task<> TreeObjects::put_logged_model(LoggedModelRecord record, Source& source, std::string place,
                                             bool replaces) {
-  auto folder = co_await begin();
+  auto part = co_await begin(place);
   OwnStanza own;
-  co_await put_files(folder.get(), owner_of(record), record, std::string(record.model.name()), artifacts,
-                     replaces, source, own);
+  co_await put_files(part, owner_of(record), record, std::string(record.model.name()), artifacts, replaces,
+                     source, own);
   auto mlflow = tree_logged_model(record.model.doc);
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
-  co_await finish(std::move(folder), "logged_model.json", file({}, std::move(mlflow), to_json(own)),
+  auto out = stanza(own, place);
+  if (record.deleted) out["deleted"] = true;
+  co_await finish(std::move(part), "logged_model.json", file({}, std::move(mlflow), std::move(out)),
                   std::move(place));
 }
 
 async::Task<> TreeObjects::put_trace(TraceRecord record, Source& source, std::string place, bool replaces) {
-  auto folder = co_await begin();
+  auto part = co_await begin(place);
   OwnStanza own;
   auto const name = std::string(record.trace.tag("mlflow.traceName"));
-  co_await put_files(folder.get(), owner_of(record), record, name, artifacts, replaces, source, own);
+  co_await put_files(part, owner_of(record), record, name, artifacts, replaces, source, own);
   auto mlflow = tree_trace(record.trace.doc, record.spans);
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
@@ -208,32 +243,41 @@ async::Task<> TreeObjects::put_trace(TraceRecord record, Source& source, std::st
     own.document.erase("spans");
     own.document.erase("non_finite");
     own.document["spans_file"] = true;
-    if (folder) {
+    if (part.folder) {
       tree::WriteJson write = [&record](tree::JsonWriter& writer) {
         writer.begin_object();
         writer.key("spans");
         writer.value(record.spans);
         writer.end_object();
       };
-      co_await folder->put_json(spans_place, std::move(write));
+      co_await part.folder->put_json(part.prefix + spans_place, std::move(write));
     }
   }
-  co_await finish(std::move(folder), "trace.json", file({}, std::move(mlflow), to_json(own)),
+  co_await finish(std::move(part), "trace.json", file({}, std::move(mlflow), stanza(own, place)),
                   std::move(place));
+}
+
+async::Task<> TreeObjects::put_version_files(Part part, const ModelVersionRecord& item, std::string below,
+                                             bool replaces, Source& source, OwnStanza& own) {
+  co_await put_files(part, owner_of(item), item, std::string(item.version.name()), std::move(below), replaces,
+                     source, own);
+  if (!item.files_are_copies) co_return;
+  // Restored with its run or logged model, and not from here.
+  own.files.clear();
+  own.gaps.clear();
 }
 
 async::Task<> TreeObjects::put_registered_model(RegisteredModelRecord record, std::vector<VersionHome> homes,
                                                 Source& source, std::string place, bool replaces) {
-  auto folder = co_await begin();
-  std::string const name(record.model.name());
+  auto part = co_await begin(place);
   json::array versions, own_versions;
   for (std::size_t i = 0; i < record.versions.size(); ++i) {
     auto const& item = record.versions[i];
     auto const number = item.version.number();
     OwnStanza own;
-    co_await put_files(folder.get(), owner_of(item), item, name, "version_models/" + std::to_string(number),
-                       replaces, source, own);
+    co_await put_version_files(part, item, "version_models/" + std::to_string(number), replaces, source, own);
     auto version = tree_version(item.version.doc, aliases_of(record.model, number));
+    if (export_.export_version_model) version["_download_uri"] = download_uri(item.version);
     if (!homes[i].run_artifact_uri.empty()) version["_run_artifact_uri"] = homes[i].run_artifact_uri;
     if (!homes[i].experiment_name.empty()) version["_experiment_name"] = homes[i].experiment_name;
     own.document = to_archive(item);
@@ -248,31 +292,83 @@ async::Task<> TreeObjects::put_registered_model(RegisteredModelRecord record, st
   own.fingerprint = record.fingerprint;
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
-  auto stanza = to_json(own);
-  stanza["versions"] = std::move(own_versions);
-  json::object info{{"num_target_stages", 0},           {"num_target_versions", 0},
-                    {"num_src_versions", count},        {"num_dst_versions", count},
-                    {"failed_versions", json::array()}, {"export_latest_versions", false},
+  auto out = stanza(own, place);
+  out["versions"] = std::move(own_versions);
+  json::object info{{"num_target_stages", export_.target_stages},
+                    {"num_target_versions", export_.target_versions},
+                    {"num_src_versions", count + record.versions_left_out},
+                    {"num_dst_versions", count},
+                    {"failed_versions", export_.failed_versions},
+                    {"export_latest_versions", export_.export_latest_versions},
                     {"export_permissions", false}};
-  co_await finish(std::move(folder), "model.json",
-                  file(std::move(info), std::move(mlflow), std::move(stanza)), std::move(place));
+  co_await finish(std::move(part), "model.json", file(std::move(info), std::move(mlflow), std::move(out)),
+                  std::move(place));
 }
 
-async::Task<> TreeObjects::put_prompt_version(ModelVersionRecord record, Source& source, std::string place,
-                                              bool replaces) {
-  auto folder = co_await begin();
+async::Task<> TreeObjects::put_model_version(RegisteredModelRecord record, Source& source, bool replaces) {
+  if (record.versions.size() != 1)
+    throw std::runtime_error("the version is gone: it was deleted while it was read");
+  auto part = co_await begin("");
+  auto const& item = record.versions.front();
+  // Below the run's artifacts only where there is that run.
+  bool const in_run = !export_.version_artifact_path.empty() && has_run_ && item.files_are_copies;
+  auto const folder =
+      in_run ? "run/artifacts/" + export_.version_artifact_path : std::string("version_model");
   OwnStanza own;
-  co_await put_files(folder.get(), owner_of(record), record, std::string(record.version.name()), artifacts,
-                     replaces, source, own);
+  co_await put_version_files(part, item, folder, replaces, source, own);
+  auto version = tree_version(item.version.doc, aliases_of(record.model, item.version.number()));
+  if (in_run) {
+    version["_source"] = version["source"];
+    version["source"] = export_.version_artifact_path;
+  }
+  json::object info;
+  if (export_.export_version_model) {
+    version["_download_uri"] = download_uri(item.version);
+    info = {{"vrm_export_version_model", true},
+            {"vrm_model_artifact_path", in_run ? json::value(export_.version_artifact_path) : json::value()},
+            {"vrm_model_artifact_full_path", path_below(export_.output_dir, folder)}};
+  }
+  json::object mlflow{{"model_version", std::move(version)}};
+  own.of = content_hash(mlflow);
+  own.document = to_archive(item);
+  auto version_file = file(std::move(info), std::move(mlflow), stanza(own, ""));
+
+  mlflow = {{"registered_model", tree_registered_model(record.model.doc)}};
+  own = {};
+  own.fingerprint = record.fingerprint;
+  own.of = content_hash(mlflow);
+  own.document = to_archive(record);
+  co_await finish(part, "model.json", file({}, std::move(mlflow), to_json(own)), "");
+  co_await finish(std::move(part), "version.json", std::move(version_file), "");
+}
+
+async::Task<> TreeObjects::put_plain_experiment(const ExperimentRecord& record) {
+  auto part = co_await begin("");
+  json::object mlflow{{"experiment", tree_plain_experiment(record.experiment.doc)}};
+  OwnStanza own;
+  own.fingerprint = record.fingerprint;
+  own.of = content_hash(mlflow);
+  own.document = to_archive(record);
+  co_await finish(std::move(part), "experiment.json", file({}, std::move(mlflow), to_json(own)), "");
+}
+
+async::Task<> TreeObjects::put_prompt_version(ModelVersionRecord record, json::object prompt, Source& source,
+                                              std::string place, bool replaces) {
+  auto part = co_await begin(place);
+  OwnStanza own;
+  co_await put_files(part, owner_of(record), record, std::string(record.version.name()), artifacts, replaces,
+                     source, own);
   json::object mlflow{{"prompt", tree_prompt(record.version.doc)}};
   own.of = content_hash(mlflow);
   own.document = to_archive(record);
-  co_await finish(std::move(folder), "prompt.json", file({}, std::move(mlflow), to_json(own)),
+  auto out = stanza(own, place);
+  if (!prompt.empty()) out["prompt"] = std::move(prompt);
+  co_await finish(std::move(part), "prompt.json", file({}, std::move(mlflow), std::move(out)),
                   std::move(place));
 }
 
 async::Task<> TreeObjects::put_dataset(ObjectRecord record, std::string place) {
-  auto folder = co_await begin();
+  auto part = co_await begin(place);
   json::object mlflow{{"evaluation_dataset", tree_dataset(record.doc)}};
   OwnStanza own;
   own.fingerprint = record.fingerprint;
@@ -280,7 +376,7 @@ async::Task<> TreeObjects::put_dataset(ObjectRecord record, std::string place) {
   // Its records are exact in the package's stanza.
   record.doc.erase("records");
   own.document = to_archive(record);
-  co_await finish(std::move(folder), "evaluation_dataset.json", file({}, std::move(mlflow), to_json(own)),
+  co_await finish(std::move(part), "evaluation_dataset.json", file({}, std::move(mlflow), stanza(own, place)),
                   std::move(place));
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/endpoints/tree_documents.hpp"
 #include "engine/failure.hpp"
 #include "protocol/digest/sha256.hpp"
 #include "storage/tree/names.hpp"
@@ -32,24 +31,7 @@ std::string below(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : folder + "/" + name;
 }
 
-bool has(const std::vector<std::string>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 }  // namespace
-
-async::Task<bool> is_tree(tree::TreeReader& reader) {
-  auto const listing = co_await reader.list("");
-  if (!listing) co_return false;
-  for (auto const* name : {"manifest.json", "models_manifest.json", "experiments.json", "experiment.json",
-                           "models.json", "prompts_summary.json", "evaluation_datasets_summary.json"}) {
-    if (has(listing->files, name)) co_return true;
-  }
-  for (auto const* name : {"experiments", "models", "prompts", "evaluation_datasets", tree::own_folder}) {
-    if (has(listing->folders, name)) co_return true;
-  }
-  co_return false;
-}
 
 std::optional<std::string> about_file(std::optional<std::string> failure, const std::string& name) {
   if (failure && failure->find(name) == failure->npos) failure = name + ": " + *failure;
@@ -166,49 +148,49 @@ std::uint32_t TreeSource::place_number(std::string folder) {
   return static_cast<std::uint32_t>(places_.size() - 1);
 }
 
-void TreeSource::remember(Kind kind, const std::string& id, std::uint32_t place) {
-  owners_[owner_hash(kind, id)] = place;
+void TreeSource::remember(Kind kind, const std::string& id, const std::string& folder) {
+  auto const slash = folder.rfind('/');
+  auto const name = slash == folder.npos ? folder : folder.substr(slash + 1);
+  if (name == tree::safe_name(id)) {
+    owners_[owner_hash(kind, id)] = place_number(slash == folder.npos ? "" : folder.substr(0, slash));
+  } else {
+    exact_[owner_hash(kind, id)] = folder;
+  }
 }
 
 std::optional<std::string> TreeSource::place_of(Kind kind, const std::string& id) const {
-  auto const found = owners_.find(owner_hash(kind, id));
+  auto const hash = owner_hash(kind, id);
+  if (auto const exact = exact_.find(hash); exact != exact_.end()) return exact->second;
+  auto const found = owners_.find(hash);
   if (found == owners_.end()) return std::nullopt;
   return below(places_[found->second], tree::safe_name(id));
 }
 
 async::Task<SourceInfo> TreeSource::open() {
   auto const listing = co_await reader_.list("");
-  if (!listing || !co_await is_tree(reader_))
+  if (!listing)
     throw tree::TreeError(reader_.path() + ": no directory of mlflow-export-import or mlferry is there");
+  form_ = co_await find_form(*listing);
   if (co_await reader_.find(tree::unfinished_file)) {
     throw tree::TreeError(reader_.path() + ": the export into it was not finished: run it again, it goes on");
   }
-  auto const folder = [&](const char* name, const char* file) -> std::optional<std::string> {
-    if (has(listing->folders, name)) return name;
-    if (has(listing->files, file)) return "";
-    return std::nullopt;
-  };
-  // Throws for one that is a link.
-  for (std::string const name : {"experiments", "models", "prompts", "evaluation_datasets"})
-    co_await reader_.is_folder(name);
-  single_experiment_ = has(listing->files, "experiment.json");
-  experiments_ =
-      single_experiment_ ? std::optional<std::string>("") : folder("experiments", "experiments.json");
-  models_ = folder("models", "models.json");
-  prompts_ = folder("prompts", "prompts_summary.json");
-  datasets_ = folder("evaluation_datasets", "evaluation_datasets_summary.json");
+  co_await open_form();
 
   SourceInfo info;
   std::string uri;
-  for (std::string const name : {"manifest.json", "models_manifest.json", "experiments/experiments.json",
-                                 "experiments.json", "experiment.json", "models.json"}) {
-    auto const file = co_await read_object(name);
+  for (std::string const name :
+       {"manifest.json", "models_manifest.json", "experiments/experiments.json", "experiments.json", "experiment.json",
+        "models.json", "run.json", "version.json", "model.json", "logged_model.json", "trace.json", "prompt.json",
+        "evaluation_dataset.json", "logged_models.json", "traces.json", "prompts_summary.json",
+        "evaluation_datasets_summary.json", "prompts/prompts_summary.json",
+        "evaluation_datasets/evaluation_datasets_summary.json"}) {
+    if (!info.identity.empty() || !uri.empty()) break;
+    auto const file = co_await read_root_file(name);
     if (!file) continue;
-    if (auto const* own = mlflow::get_object(*file, own_stanza_name);
-        own != nullptr && name == "manifest.json") {
-      own_stanza_from(*own);  // refuses newer formats
+    if (auto const* own = mlflow::get_object(*file, own_stanza_name)) {
+      if (own->contains("format")) own_stanza_from(*own);  // refuses newer formats
       ours_ = true;
-      info.identity = mlflow::get_string(*own, "source");
+      if (info.identity.empty()) info.identity = mlflow::get_string(*own, "source");
       if (auto const* uncopied = mlflow::get_object(*own, "not_copied")) {
         for (auto const& [kind, n] : *uncopied)
           info.not_copied[kind] = mlflow::get_int(*uncopied, kind).value_or(-1);
@@ -231,7 +213,7 @@ async::Task<std::unique_ptr<async::ByteReader>> TreeSource::open_file(FileOwner 
       (owner.kind == Kind::model_version || owner.kind == Kind::prompt_version)) {
     folder = found->second;
   } else if ((folder = place_of(owner.kind, owner.id))) {
-    *folder += "/artifacts";
+    folder = below(*folder, "artifacts");
   }
   if (!folder) throw tree::TreeError(owner.id + ": its files are not in the directory");
   co_return co_await reader_.open(*folder + "/" + file.path, file.size.value_or(0));

@@ -46,6 +46,13 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
   async::Task<std::optional<std::vector<RegisteredModelRecord>>> next() override {
     if (!listed_) co_await list();
     std::vector<RegisteredModelRecord> records;
+    if (source_.form_ == TreeForm::model_version) {
+      if (std::exchange(prompts_given_, true)) co_return std::nullopt;
+      auto record = co_await source_.read_single_version();
+      if (!record) co_return std::nullopt;
+      records.push_back(std::move(*record));
+      co_return records;
+    }
     while (at_ < places_.size() && records.size() < most_page) {
       auto record = co_await source_.read_model(places_[at_++]);
       if (record) records.push_back(std::move(*record));
@@ -60,6 +67,10 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
     listed_ = true;
     if (!source_.models_) co_return;
     auto const& root = *source_.models_;
+    if (source_.form_ == TreeForm::model) {
+      places_.push_back(root);
+      co_return;
+    }
     auto const name = below(root, "models.json");
     auto const there = co_await source_.folders_with(root, "model.json");
     auto const index = co_await source_.read_object(name);
@@ -236,10 +247,16 @@ async::Task<> TreeSource::add_version_files(ModelVersionRecord& item, std::strin
 
 async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_prompts() {
   if (!prompts_) co_return std::vector<RegisteredModelRecord>();
+  if (form_ == TreeForm::prompt) co_return co_await read_package_prompts({""});
   auto const summary = co_await read_object(below(*prompts_, "prompts_summary.json"));
   auto const* own = summary ? mlflow::get_object(*summary, own_stanza_name) : nullptr;
   auto const* names = own == nullptr ? nullptr : mlflow::get_array(*own, "prompts");
-  if (names == nullptr) co_return co_await read_package_prompts();
+  if (names == nullptr) {
+    std::vector<std::string> folders;
+    auto const there = co_await folders_with(*prompts_, "prompt.json");
+    for (auto const& folder : there) folders.push_back(below(*prompts_, folder));
+    co_return co_await read_package_prompts(std::move(folders));
+  }
   std::vector<RegisteredModelRecord> records;
   for (auto const& name : texts_in(*names)) {
     auto record = co_await read_own_prompt(name);
@@ -282,17 +299,22 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(st
 }
 
 // The package has versions only: what they are versions of is made of their names.
-async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts() {
+async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts(std::vector<std::string> folders) {
   std::map<std::string, RegisteredModelRecord> by_name;
-  auto const there = co_await folders_with(*prompts_, "prompt.json");
-  for (auto const& folder : there) {
-    auto const name = below(*prompts_, folder) + "/prompt.json";
+  bool whole = true;  // every version with mlferry's document
+  for (auto const& folder : folders) {
+    auto const name = below(folder, "prompt.json");
     auto read = [&]() -> async::Task<> {
       auto const document = co_await read_document(name);
       auto const* prompt = mlflow::get_object(document.content(), "prompt");
       if (prompt == nullptr) throw mlflow::JsonError(name + ": no object 'prompt'");
       ModelVersionRecord version;
-      version.version.doc = prompt_version_from_tree(*prompt);
+      if (document.own && document.own->document.contains("model_version")) {
+        from_archive(document.own->document, version);
+      } else {
+        version.version.doc = prompt_version_from_tree(*prompt);
+        whole = false;
+      }
       version.fingerprint = "tree:" + document.of;
       std::string const prompt_name(version.version.name());
       auto& record = by_name[prompt_name];
@@ -315,9 +337,9 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts
     if (!models_given_.insert(name).second) continue;  // old servers list prompts among models
     std::sort(record.versions.begin(), record.versions.end(),
               [](const auto& a, const auto& b) { return a.version.number() < b.version.number(); });
-    context_.report.loss(
-        Kind::prompt, name, name,
-        "the export holds no aliases, tags and description of the prompt, nor its response format");
+    context_.report.loss(Kind::prompt, name, name,
+                         std::string("the export holds no aliases, tags and description of the prompt") +
+                             (whole ? "" : ", nor its response format"));
     records.push_back(std::move(record));
   }
   co_return records;
@@ -348,6 +370,10 @@ class TreeSource::DatasetPages final : public Pages<ObjectRecord> {
     listed_ = true;
     if (!source_.datasets_) co_return;
     auto const& root = *source_.datasets_;
+    if (source_.form_ == TreeForm::dataset) {
+      places_.push_back(root);
+      co_return;
+    }
     auto const summary = co_await source_.read_object(below(root, "evaluation_datasets_summary.json"));
     auto const* own = summary ? mlflow::get_object(*summary, own_stanza_name) : nullptr;
     auto const* folders = own == nullptr ? nullptr : mlflow::get_array(*own, "folders");
@@ -367,7 +393,7 @@ async::Task<std::optional<ObjectRecord>> TreeSource::read_dataset(std::string pl
   ObjectRecord record;
   record.kind = Kind::evaluation_dataset;
   auto read = [&]() -> async::Task<> {
-    auto const name = place + "/evaluation_dataset.json";
+    auto const name = below(place, "evaluation_dataset.json");
     auto const document = co_await read_document(name);
     auto const* dataset = mlflow::get_object(document.content(), "evaluation_dataset");
     if (dataset == nullptr) throw mlflow::JsonError(name + ": no object 'evaluation_dataset'");
@@ -385,7 +411,7 @@ async::Task<std::optional<ObjectRecord>> TreeSource::read_dataset(std::string pl
     if (record.id.empty()) record.id = record.name;
   };
   auto const folder = place.substr(place.rfind('/') + 1);
-  if (auto const failure = about_file(co_await attempt(read()), place + "/evaluation_dataset.json")) {
+  if (auto const failure = about_file(co_await attempt(read()), below(place, "evaluation_dataset.json"))) {
     fail(Kind::evaluation_dataset, folder, folder, *failure);
     co_return std::nullopt;
   }

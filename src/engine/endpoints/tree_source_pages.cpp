@@ -65,6 +65,10 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
   async::Task<std::optional<std::vector<ExperimentRecord>>> next() override {
     if (!listed_) co_await list();
     std::vector<ExperimentRecord> records;
+    // Those that no file is about.
+    if (!std::exchange(known_given_, true)) {
+      for (auto const& [id, container] : source_.containers_) records.push_back(co_await source_.read_gathering(id));
+    }
     while (at_ < entries_.size() && records.size() < most_page) {
       auto const [place, name] = entries_[at_++];
       auto record = co_await source_.read_experiment(place, name);
@@ -78,7 +82,7 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
   async::Task<> list() {
     listed_ = true;
     if (!source_.experiments_) co_return;
-    if (source_.single_experiment_) {
+    if (source_.form_ == TreeForm::experiment) {
       entries_.emplace_back("", "");
       co_return;
     }
@@ -122,6 +126,7 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
 
   TreeSource& source_;
   bool listed_ = false;
+  bool known_given_ = false;
   std::vector<std::pair<std::string, std::string>> entries_;  // folder, name
   std::size_t at_ = 0;
 };
@@ -180,7 +185,7 @@ async::Task<std::optional<ExperimentRecord>> TreeSource::read_experiment(std::st
     }
     co_return std::nullopt;
   }
-  if (!ours_) co_await report_unlisted(container);
+  if (!ours_ && form_ != TreeForm::model_version) co_await report_unlisted(container);
   containers_[container.id] = std::move(container);
   co_return record;
 }
@@ -259,8 +264,8 @@ class TreeSource::ChildPages : public Pages<Record> {
     if (kind_ != Kind::run || !tree::is_plain_part(name)) co_return 16u << 10;
     std::uint64_t size = 0;
     auto look = [&]() -> async::Task<> {
-      for (auto const& folder : {below(container_->place, "runs/" + name), below(container_->place, name)}) {
-        if (auto const file = co_await source_.reader_.find(folder + "/run.json")) {
+      for (auto const& folder : {source_.folder_of(*container_, Kind::run, name), below(container_->place, name)}) {
+        if (auto const file = co_await source_.reader_.find(below(folder, "run.json"))) {
           size = file->size;
           co_return;
         }
@@ -283,40 +288,40 @@ class TreeSource::ChildPages : public Pages<Record> {
   std::size_t at_ = 0;
 };
 
-// The folder that the run's folder is in: by the layouts, else a model's, where export-models keeps a copy.
+// The run's folder: by the layouts, else one in a model's, where export-models keeps a copy.
 async::Task<std::string> TreeSource::find_run(const Container& container, std::string listed) {
-  auto const usual = below(container.place, "runs");
-  for (auto const& place : {usual, container.place}) {
-    if (co_await reader_.find(below(place, listed) + "/run.json")) co_return place;
+  auto const usual = folder_of(container, Kind::run, listed);
+  for (auto const& folder : {usual, below(container.place, listed)}) {
+    if (co_await reader_.find(below(folder, "run.json"))) co_return folder;
   }
   auto const models = models_ ? co_await folders_with(*models_, "model.json") : std::vector<std::string>();
   for (auto const& model : models) {
-    auto const place = below(*models_, model);
-    if (co_await reader_.find(below(place, listed) + "/run.json")) co_return place;
+    auto const folder = below(below(*models_, model), listed);
+    if (co_await reader_.find(below(folder, "run.json"))) co_return folder;
   }
-  throw tree::TreeError(below(container.place, "experiment.json") + " lists it, but " + below(usual, listed) +
-                        "/run.json is missing");
+  throw tree::TreeError(below(container.place, "experiment.json") + " lists it, but " + below(usual, "run.json") +
+                        " is missing");
 }
 
 // The record of a run that cannot be read has its id and the cause.
 async::Task<RunRecord> TreeSource::read_run(const Container& container, std::string listed) {
+  if (auto const found = stand_ins_.find(listed); found != stand_ins_.end()) co_return found->second;
   RunRecord record;
   record.run.doc = {{"info", json::object{{"run_id", listed}, {"experiment_id", container.id}}}};
-  auto place = below(container.place, "runs");
+  auto folder = folder_of(container, Kind::run, listed);
   auto read = [&]() -> async::Task<> {
     check_part(listed, below(container.place, "experiment.json"));
-    place = co_await find_run(container, listed);
-    co_await fill_run(record, container, place, listed);
+    folder = co_await find_run(container, listed);
+    co_await fill_run(record, container, folder, listed);
   };
   auto const failure = co_await attempt(read());
-  if (failure) record.read_error = *about_file(failure, below(place, listed) + "/run.json");
+  if (failure) record.read_error = *about_file(failure, below(folder, "run.json"));
   co_return record;
 }
 
-async::Task<> TreeSource::fill_run(RunRecord& record, const Container& container, std::string place,
+async::Task<> TreeSource::fill_run(RunRecord& record, const Container& container, std::string folder,
                                    std::string listed) {
-  auto const folder = below(place, listed);
-  auto const name = folder + "/run.json";
+  auto const name = below(folder, "run.json");
   auto const file = co_await reader_.find(name);
   if (!file) throw tree::TreeError(name + ": missing");
   auto const text = co_await reader_.read(name, options_.most_json_bytes);
@@ -338,15 +343,15 @@ async::Task<> TreeSource::fill_run(RunRecord& record, const Container& container
     auto& info = record.run.doc.at("info").get_object();
     info["run_id"] = listed;
     info.erase("run_uuid");
-    info["experiment_id"] = container.id;
+    if (!container.gathered) info["experiment_id"] = container.id;
     if (run.only_last_values) {
       context_.report.loss(Kind::run, listed, std::string(record.run.name()),
                            "the export holds only the last value of some metrics, without time and step");
     }
   }
-  co_await add_files(record, folder + "/artifacts", document);
+  co_await add_files(record, below(folder, "artifacts"), document);
   if (!ours_) leave_out_notebooks(record);
-  remember(Kind::run, std::string(record.run.id()), place_number(place));
+  remember(Kind::run, std::string(record.run.id()), folder);
 }
 
 // The package puts Databricks notebooks among a run's artifacts.
@@ -378,14 +383,14 @@ async::Task<LoggedModelRecord> TreeSource::read_logged_model(const Container& co
   auto const failure = co_await attempt(read());
   if (failure)
     record.read_error =
-        *about_file(failure, below(container.place, "logged_models/" + listed) + "/logged_model.json");
+        *about_file(failure, below(folder_of(container, Kind::logged_model, listed), "logged_model.json"));
   co_return record;
 }
 
 async::Task<> TreeSource::fill_logged_model(LoggedModelRecord& record, const Container& container,
                                             std::string listed) {
-  auto const place = below(container.place, "logged_models/" + listed);
-  auto const name = place + "/logged_model.json";
+  auto const place = folder_of(container, Kind::logged_model, listed);
+  auto const name = below(place, "logged_model.json");
   auto const document = co_await read_document(name);
   if (document.own) {
     from_archive(document.own->document, record);
@@ -394,11 +399,10 @@ async::Task<> TreeSource::fill_logged_model(LoggedModelRecord& record, const Con
     record.model.doc = logged_model_from_tree(document.content());
     auto& info = record.model.doc.at("info").get_object();
     info["model_id"] = listed;
-    info["experiment_id"] = container.id;
+    if (!container.gathered) info["experiment_id"] = container.id;
   }
-  co_await add_files(record, place + "/artifacts", document);
-  remember(Kind::logged_model, std::string(record.model.id()),
-           place_number(place.substr(0, place.rfind('/'))));
+  co_await add_files(record, below(place, "artifacts"), document);
+  remember(Kind::logged_model, std::string(record.model.id()), place);
 }
 
 async::Task<TraceRecord> TreeSource::read_trace(const Container& container, std::string listed) {
@@ -411,15 +415,16 @@ async::Task<TraceRecord> TreeSource::read_trace(const Container& container, std:
   };
   auto const failure = co_await attempt(read());
   if (failure)
-    record.read_error = *about_file(failure, below(container.place, "traces/" + listed) + "/trace.json");
+    record.read_error = *about_file(failure, below(folder_of(container, Kind::trace, listed), "trace.json"));
   co_return record;
 }
 
 async::Task<> TreeSource::fill_trace(TraceRecord& record, const Container& container, std::string listed) {
-  auto const place = below(container.place, "traces/" + listed);
-  auto const name = place + "/trace.json";
+  auto const place = folder_of(container, Kind::trace, listed);
+  auto const name = below(place, "trace.json");
+  auto const spans_name = below(place, std::string("artifacts/") + trace_file);
   auto document = co_await read_document(name);
-  bool const spans_file = document.own && mlflow::get_bool(document.own->document, "spans_file");
+  bool spans_file = document.own && mlflow::get_bool(document.own->document, "spans_file");
   if (document.own) {
     from_archive(document.own->document, record);
     check_id(record.trace.id(), listed, name);
@@ -428,27 +433,29 @@ async::Task<> TreeSource::fill_trace(TraceRecord& record, const Container& conta
     record.trace.doc["trace_id"] = listed;
     record.trace.doc["trace_location"] = json::object{
         {"type", "MLFLOW_EXPERIMENT"}, {"mlflow_experiment", json::object{{"experiment_id", container.id}}}};
+    // mlferry's, edited: the package leaves such spans out.
+    spans_file = record.trace.spans_in_database() && (co_await reader_.find(spans_name)).has_value();
   }
   if (spans_file) {
-    auto spans = co_await read_object(place + "/artifacts/" + trace_file);
+    auto spans = co_await read_object(spans_name);
     auto* list = spans ? spans->if_contains("spans") : nullptr;
     if (list == nullptr || !list->is_array())
-      throw mlflow::JsonError(place + "/artifacts/" + trace_file + ": missing, or has no list 'spans'");
+      throw mlflow::JsonError(spans_name + ": missing, or has no list 'spans'");
     record.spans = std::move(list->get_array());
     // For the comparison of files; it is none of the trace's own.
-    if (auto const file = co_await reader_.find(place + "/artifacts/" + trace_file))
+    if (auto const file = document.own ? co_await reader_.find(spans_name) : std::nullopt)
       document.own->files.push_back({trace_file, file->size, {}});
   }
-  co_await add_files(record, place + "/artifacts", document);
+  co_await add_files(record, below(place, "artifacts"), document);
   if (spans_file) std::erase_if(record.files, [](const FileEntry& file) { return file.path == trace_file; });
   bool const has_file = std::any_of(record.files.begin(), record.files.end(),
                                     [](const FileEntry& file) { return file.path == trace_file; });
-  if (!document.own && !has_file) {
+  if (!document.own && !has_file && !spans_file) {
     record.gaps.push_back({trace_file,
                            "the export holds no spans of this trace: mlflow-export-import leaves out those "
                            "that are in the server's database"});
   }
-  remember(Kind::trace, std::string(record.trace.id()), place_number(place.substr(0, place.rfind('/'))));
+  remember(Kind::trace, std::string(record.trace.id()), place);
 }
 
 std::unique_ptr<Pages<ExperimentRecord>> TreeSource::experiments() {

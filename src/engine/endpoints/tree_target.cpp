@@ -57,16 +57,6 @@ void add_named_models(const std::string& end, std::set<std::string>& names) {
   }
 }
 
-const char* file_of(Kind kind) {
-  return kind == Kind::run ? "run.json" : kind == Kind::logged_model ? "logged_model.json" : "trace.json";
-}
-const char* folder_of(Kind kind) {
-  return kind == Kind::run ? "/runs/" : kind == Kind::logged_model ? "/logged_models/" : "/traces/";
-}
-std::string place_in(const std::string& experiment, Kind kind, std::string_view id) {
-  return experiment + folder_of(kind) + tree::safe_name(id);
-}
-
 }  // namespace
 
 json::array TreeTarget::Listed::ids(State state) const {
@@ -83,10 +73,13 @@ std::size_t TreeTarget::Listed::count(State state) const {
   return n;
 }
 
-TreeTarget::TreeTarget(const Context& context, std::string folder, std::int64_t export_time)
+TreeTarget::TreeTarget(const Context& context, std::string folder, std::int64_t export_time, TreeExport what)
     : context_(context),
       folder_(std::move(folder)),
       export_time_(export_time == 0 ? now() : export_time),
+      export_(std::move(what)),
+      layout_(export_.form),
+      begun_(Clock::now()),
       reader_(context.pool, folder_) {}
 
 // What is not ours is never written into: the package would merge, we would bring up to date.
@@ -98,19 +91,39 @@ async::Task<> TreeTarget::refuse_foreign_folder() {
       (listing->folders.empty() || (listing->folders.size() == 1 && listing->folders[0] == tree::own_folder));
   std::string source;
   // The marker of an unfinished job also names the source: of a first job there is nothing else.
-  for (std::string const name : {"manifest.json", tree::unfinished_file}) {
-    if (!source.empty() || !co_await is_there(name)) continue;
+  for (auto const& name : {layout_.root_file(), std::string(tree::unfinished_file)}) {
+    if (!co_await is_there(name)) continue;
     auto const file = mlflow::parse_json(co_await reader_.read(name, most_json_bytes), folder_ + "/" + name);
     auto const* own = file.is_object() ? mlflow::get_object(file.get_object(), own_stanza_name) : nullptr;
-    if (own != nullptr) source = mlflow::get_string(*own, "source");
+    if (own == nullptr) continue;
+    source = mlflow::get_string(*own, "source");
+    if (!source.empty() && source != source_.identity) {
+      throw std::runtime_error(folder_ + " holds the tree of another source (" + source +
+                               "): give a new folder");
+    }
+    auto const form = mlflow::get_string(*own, "export");
+    auto const request = mlflow::get_string(*own, "request");
+    // From a part to the whole is no loss.
+    bool const whole = export_.form == TreeForm::all && export_.request.empty();
+    bool const same_form = form == form_name(export_.form) || (form.empty() && export_.form == TreeForm::all);
+    if (!source.empty() && (!same_form || (request != export_.request && !whole))) {
+      throw std::runtime_error(folder_ + " holds another export (" +
+                               std::string(form.empty() ? form_name(TreeForm::all) : form) +
+                               (request.empty() ? std::string() : " " + std::string(request)) +
+                               "), whose lists this one would take the place of: give a new folder");
+    }
   }
   if (source.empty() && !empty) {
     throw std::runtime_error(folder_ + " is not empty and holds no tree of mlferry: give a new folder");
   }
-  if (!source.empty() && source != source_.identity) {
-    throw std::runtime_error(folder_ + " holds the tree of another source (" + source +
-                             "): give a new folder");
-  }
+}
+
+json::object TreeTarget::root_stanza() const {
+  json::object own{{"source", source_.identity}};
+  // A whole tree has neither, as before there were others.
+  if (export_.form != TreeForm::all) own["export"] = form_name(export_.form);
+  if (!export_.request.empty()) own["request"] = export_.request;
+  return own;
 }
 
 async::Task<> TreeTarget::begin(const SourceInfo& source) {
@@ -120,20 +133,28 @@ async::Task<> TreeTarget::begin(const SourceInfo& source) {
     writer_ = std::make_unique<tree::TreeWriter>(context_.pool, folder_);
     co_await writer_->open();
     tree::WriteJson mark = [this](tree::JsonWriter& writer) {
-      writer.value(json::object{
-          {own_stanza_name, json::object{{"format", tree_format}, {"source", source_.identity}}}});
+      auto own = root_stanza();
+      own["format"] = tree_format;
+      writer.value(json::object{{own_stanza_name, std::move(own)}});
     };
     co_await writer_->put_json(tree::unfinished_file, std::move(mark));
   }
-  objects_ =
-      std::make_unique<TreeObjects>(context_, writer_.get(), tree_system(source.identity, export_time_));
+  objects_ = std::make_unique<TreeObjects>(
+      context_, writer_.get(), tree_system(source.identity, export_time_), export_, root_stanza());
 }
 
 TreeTarget::Container& TreeTarget::container_of(std::string_view experiment_id) {
   auto const found = containers_.find(experiment_id);
   if (found == containers_.end())
     throw std::runtime_error("its experiment (" + std::string(experiment_id) + ") is not in the tree");
+  found->second.last = Clock::now();
   return found->second;
+}
+
+std::string TreeTarget::place_of(Kind kind, std::string_view experiment, std::string_view id) const {
+  auto place = layout_.member(kind, experiment, id);
+  if (!place) throw NotHeld("a directory of " + std::string(form_name(export_.form)) + " holds none");
+  return std::move(*place);
 }
 
 async::Task<bool> TreeTarget::is_there(std::string name) {
@@ -144,9 +165,12 @@ async::Task<bool> TreeTarget::unchanged(Kind kind, std::string container, std::s
                                         std::string fingerprint) {
   if (fingerprint.empty() || context_.options.full) co_return false;
   if (kind != Kind::run && kind != Kind::logged_model && kind != Kind::trace) co_return false;
+  // All of it is written anew.
+  if (layout_.one_folder()) co_return false;
   auto const found = containers_.find(container);
-  if (found == containers_.end()) co_return false;
-  auto const name = place_in(found->second.place, kind, id) + "/" + file_of(kind);
+  auto const place = layout_.member(kind, container, id);
+  if (found == containers_.end() || !place) co_return false;
+  auto const name = path_below(*place, member_file(kind));
   bool const is_run = kind == Kind::run;
   auto const end = co_await reader_.read_end(name, is_run ? inputs_marker : own_marker, most_end_bytes);
   if (!end || fingerprint_in(*end) != fingerprint) co_return false;
@@ -159,8 +183,10 @@ async::Task<std::vector<std::string>> TreeTarget::known_logged_models(std::strin
   std::vector<std::string> ids;
   auto const found = containers_.find(container);
   if (found == containers_.end()) co_return ids;
-  auto const listing = co_await reader_.list(found->second.place + "/logged_models");
-  if (listing) ids = listing->folders;
+  if (layout_.experiment(container)) {
+    auto const listing = co_await reader_.list(path_below(found->second.place, "logged_models"));
+    if (listing) ids = listing->folders;
+  }
   ids.insert(ids.end(), found->second.named_models.begin(), found->second.named_models.end());
   co_return ids;
 }
@@ -174,29 +200,34 @@ Outcome TreeTarget::keep(const RecordBase& record, const std::string& id, const 
 
 async::Task<Outcome> TreeTarget::put_experiment(ExperimentRecord record) {
   std::string const id(record.experiment.id());
-  auto const place = "experiments/" + tree::safe_name(id);
-  bool const there = co_await is_there(place + "/experiment.json");
+  auto place = layout_.experiment(id);
+  if (layout_.one_folder()) place = "";
+  bool const there = place && co_await is_there(path_below(*place, "experiment.json"));
   auto const [at, added] = containers_.try_emplace(id);
   if (!added) throw std::runtime_error("the source has two experiments of this id");
-  at->second.place = place;
+  at->second.place = place.value_or("");
+  at->second.begun = at->second.last = Clock::now();
   at->second.record = std::move(record);
   order_.push_back(id);
+  if (!place) co_return Outcome::unchanged;  // only the place of what is exported
   co_return there ? Outcome::updated : Outcome::created;
 }
 
 async::Task<Outcome> TreeTarget::put_run(RunRecord record, Source& source) {
   std::string const id(record.run.id());
   auto& container = container_of(record.run.experiment_id());
+  auto const place = place_of(Kind::run, record.run.experiment_id(), id);
   auto const slot = container.runs.add(id);
   homes_[run_hash(id)] = &container;
+  if (export_.form == TreeForm::model || export_.form == TreeForm::models)
+    artifact_uris_[id] = record.run.artifact_uri();
   auto const state = record.run.deleted() ? Listed::State::deleted : Listed::State::active;
   if (record.unchanged) {
     container.runs.items[slot].second = state;
     co_return keep(record, id, std::string(record.run.name()));
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  auto const place = place_in(container.place, Kind::run, id);
-  bool const there = co_await is_there(place + "/run.json");
+  bool const there = co_await is_there(path_below(place, "run.json"));
   co_await objects_->put_run(std::move(record), source, place, there);
   container.runs.items[slot].second = state;
   co_return there ? Outcome::updated : Outcome::created;
@@ -205,6 +236,7 @@ async::Task<Outcome> TreeTarget::put_run(RunRecord record, Source& source) {
 async::Task<Outcome> TreeTarget::put_logged_model(LoggedModelRecord record, Source& source) {
   std::string const id(record.model.id());
   auto& container = container_of(record.model.experiment_id());
+  auto const place = place_of(Kind::logged_model, record.model.experiment_id(), id);
   auto const slot = container.logged_models.add(id);
   auto const state = record.deleted ? Listed::State::deleted : Listed::State::active;
   if (record.unchanged) {
@@ -212,8 +244,7 @@ async::Task<Outcome> TreeTarget::put_logged_model(LoggedModelRecord record, Sour
     co_return keep(record, id, std::string(record.model.name()));
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  auto const place = place_in(container.place, Kind::logged_model, id);
-  bool const there = co_await is_there(place + "/logged_model.json");
+  bool const there = co_await is_there(path_below(place, "logged_model.json"));
   co_await objects_->put_logged_model(std::move(record), source, place, there);
   container.logged_models.items[slot].second = state;
   co_return there ? Outcome::updated : Outcome::created;
@@ -222,14 +253,14 @@ async::Task<Outcome> TreeTarget::put_logged_model(LoggedModelRecord record, Sour
 async::Task<Outcome> TreeTarget::put_trace(TraceRecord record, Source& source) {
   std::string const id(record.trace.id());
   auto& container = container_of(record.trace.experiment_id());
+  auto const place = place_of(Kind::trace, record.trace.experiment_id(), id);
   auto const slot = container.traces.add(id);
   if (record.unchanged) {
     container.traces.items[slot].second = Listed::State::active;
     co_return keep(record, id, std::string(record.trace.tag("mlflow.traceName")));
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  auto const place = place_in(container.place, Kind::trace, id);
-  bool const there = co_await is_there(place + "/trace.json");
+  bool const there = co_await is_there(path_below(place, "trace.json"));
   co_await objects_->put_trace(std::move(record), source, place, there);
   container.traces.items[slot].second = Listed::State::active;
   co_return there ? Outcome::updated : Outcome::created;
@@ -244,6 +275,10 @@ VersionHome TreeTarget::home_of(const mlflow::ModelVersion& version) const {
   auto const found = homes_.find(run_hash(version.run_id()));
   if (version.run_id().empty() || found == homes_.end()) return home;
   home.experiment_name = found->second->record.experiment.name();
+  if (auto const uri = artifact_uris_.find(version.run_id()); uri != artifact_uris_.end()) {
+    home.run_artifact_uri = uri->second;
+    return home;
+  }
   auto const below = std::string(version.run_id()) + "/artifacts";
   auto const at = version.source().find(below);
   if (at != std::string_view::npos) home.run_artifact_uri = version.source().substr(0, at + below.size());
@@ -286,38 +321,50 @@ async::Task<Outcome> TreeTarget::put_registered_model(RegisteredModelRecord reco
 
 async::Task<Outcome> TreeTarget::put_model(RegisteredModelRecord record, Source& source) {
   auto const folder = tree::safe_name(record.model.name());
-  auto const place = "models/" + folder;
-  bool const there = co_await is_there(place + "/model.json");
+  auto const place = layout_.registered_model(record.model.name());
+  if (!place) throw NotHeld("a directory of " + std::string(form_name(export_.form)) + " holds none");
+  bool const there = co_await is_there(path_below(*place, "model.json"));
+  if (layout_.one_folder()) {
+    for (auto const& id : order_) {
+      auto const& container = containers_.at(id);
+      if (!container.runs.items.empty()) co_await objects_->put_plain_experiment(container.record);
+    }
+    co_await objects_->put_model_version(std::move(record), source, there);
+    co_return there ? Outcome::updated : Outcome::created;
+  }
   std::vector<VersionHome> homes;
   for (auto const& item : record.versions) homes.push_back(home_of(item.version));
-  co_await objects_->put_registered_model(std::move(record), std::move(homes), source, place, there);
+  co_await objects_->put_registered_model(std::move(record), std::move(homes), source, *place, there);
   models_.push_back(folder);
   co_return there ? Outcome::updated : Outcome::created;
 }
 
 // A folder for each version, as the package has them, and a file for the prompt itself, which it has nowhere.
 async::Task<Outcome> TreeTarget::put_prompt(RegisteredModelRecord record, Source& source) {
-  auto const name = tree::safe_name(record.model.name());
-  auto const file = "prompts/" + name + ".prompt.json";
-  bool const there = co_await is_there(file);
+  std::string const name(record.model.name());
+  auto const file = layout_.prompt_file(name);
+  auto there = file && co_await is_there(*file);
+  auto const document = file ? json::object() : to_archive(record);
   json::array numbers;
   for (auto& item : record.versions) {
     auto const number = item.version.number();
     numbers.emplace_back(number);
-    auto const place = "prompts/" + name + "_v" + std::to_string(number);
-    bool const version_there = co_await is_there(place + "/prompt.json");
-    co_await objects_->put_prompt_version(std::move(item), source, place, version_there);
+    auto const place = layout_.prompt_version(name, number);
+    if (!place) throw NotHeld("a directory of " + std::string(form_name(export_.form)) + " holds none");
+    bool const version_there = co_await is_there(path_below(*place, "prompt.json"));
+    there = there || (!file && version_there);
+    co_await objects_->put_prompt_version(std::move(item), document, source, *place, version_there);
   }
-  if (writer_) {
+  if (writer_ && file) {
     OwnStanza own;
     own.fingerprint = record.fingerprint;
     own.of = content_hash({});
     own.document = to_archive(record);
     auto stanza = to_json(own);
     stanza["versions"] = std::move(numbers);
-    co_await writer_->put_json(file, objects_->file({}, {}, std::move(stanza)));
+    co_await writer_->put_json(*file, objects_->file({}, {}, std::move(stanza)));
   }
-  prompts_.push_back(name);
+  prompts_.push_back(tree::safe_name(name));
   co_return there ? Outcome::updated : Outcome::created;
 }
 
@@ -327,11 +374,12 @@ async::Task<Outcome> TreeTarget::put_object(ObjectRecord record) {
                   std::string(kind_label(record.kind)) + ": an archive does");
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  auto const folder = tree::safe_name(record.name + "_" + record.id);
-  auto const place = "evaluation_datasets/" + folder;
-  bool const there = co_await is_there(place + "/evaluation_dataset.json");
-  json::object entry{{"folder", folder}, {"name", record.name}, {"dataset_id", record.id}};
-  co_await objects_->put_dataset(std::move(record), place);
+  auto const place = layout_.dataset(record.name, record.id);
+  if (!place) throw NotHeld("a directory of " + std::string(form_name(export_.form)) + " holds none");
+  bool const there = co_await is_there(path_below(*place, "evaluation_dataset.json"));
+  json::object entry{
+      {"folder", place->substr(place->rfind('/') + 1)}, {"name", record.name}, {"dataset_id", record.id}};
+  co_await objects_->put_dataset(std::move(record), *place);
   datasets_.push_back(std::move(entry));
   co_return there ? Outcome::updated : Outcome::created;
 }

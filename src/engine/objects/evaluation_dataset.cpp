@@ -204,6 +204,10 @@ class EvaluationDatasetKind final : public ObjectKind {
     co_return differing_fields(want, comparable(now.doc));
   }
 
+  async::Task<> discard(const ServerView& server, std::string id) const override {
+    co_await server.client.change(http::Method::del, path + id, {}, http::Repeat::safe);  // repeated: 200
+  }
+
  private:
   // Listings give the newest first, so the last is sent first.
   async::Task<> send_records(mlflow::Client& client, const ObjectRecord& existing, const json::object& wanted,

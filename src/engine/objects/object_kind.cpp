@@ -28,6 +28,10 @@ async::Task<MappedObject> ObjectKind::map(const ObjectRecord& record, IdMap&) co
   co_return MappedObject{record.doc, {}, {}};
 }
 
+async::Task<> ObjectKind::discard(const ServerView&, std::string) const {
+  throw std::logic_error("objects of this kind are not replaced: " + std::string(kind_name(kind())));
+}
+
 async::Task<std::vector<std::string>> ObjectKind::update(const ServerView&, const ObjectRecord& existing,
                                                          const json::object& wanted, bool) const {
   co_return differing_fields(comparable(wanted), comparable(existing.doc));

@@ -87,6 +87,8 @@ class ObjectKind {
   // changes and removes only when it is `ours`. Gives what stays different, one sentence each.
   virtual async::Task<std::vector<std::string>> update(const ServerView& server, const ObjectRecord& existing,
                                                        const json::object& wanted, bool ours) const;
+  // Of kinds whose objects may take the place of others (ServerTargetOptions::replaced). Gone already: fine.
+  virtual async::Task<> discard(const ServerView& server, std::string id) const;
   // Of kinds that act on what is written: made asleep, and woken when everything else is there.
   virtual bool wakes_last() const { return false; }
   virtual async::Task<> activate(const ServerView&, std::string, const json::object&) const { co_return; }

@@ -165,6 +165,8 @@ class Client {
   async::Task<std::optional<RegisteredModel>> get_registered_model(std::string name);
   async::Task<> create_registered_model(std::string name, std::string description, KeyValues tags);
   async::Task<> update_registered_model(std::string name, std::string description);
+  // With all its versions; one that is made again begins at 1. Gone already: fine.
+  async::Task<> delete_registered_model(std::string name);
   async::Task<> set_registered_model_tag(std::string name, std::string key, std::string value);
   async::Task<> set_alias(std::string name, std::string alias, std::string version);
   // Ordered by version number. A name with both kinds of quotes cannot be written in a filter: nothing is

@@ -147,6 +147,13 @@ async::Task<> Client::set_model_version_tag(std::string name, std::int64_t numbe
   co_await write(http_, http::Method::post, "model-versions/set-tag", std::move(body));
 }
 
+async::Task<> Client::delete_registered_model(std::string name) {
+  Call call = post_call(api2_target("registered-models/delete"),
+                        Body("DELETE registered-models/delete").text("name", name).take());
+  call.method = http::Method::del;
+  co_await ask_maybe(http_, std::move(call));  // 404: it is gone already
+}
+
 async::Task<> Client::delete_model_version(std::string name, std::int64_t number) {
   constexpr std::string_view call_text = "DELETE model-versions/delete";
   std::string body = Body(call_text).text("name", name).text("version", std::to_string(number)).take();

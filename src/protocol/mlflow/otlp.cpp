@@ -269,4 +269,16 @@ std::string otlp_trace_id(const json::array& spans) {
   return "tr-" + to_hex(*bytes);
 }
 
+std::string otlp_id_text(std::string_view trace_id) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  if (!trace_id.starts_with("tr-") || trace_id.size() != 3 + 2 * trace_id_bytes) return {};
+  std::string bytes;
+  for (std::size_t i = 3; i < trace_id.size(); i += 2) {
+    auto const high = digits.find(trace_id[i]), low = digits.find(trace_id[i + 1]);
+    if (high == digits.npos || low == digits.npos) return {};
+    bytes += static_cast<char>(high << 4 | low);
+  }
+  return to_base64(bytes);
+}
+
 }  // namespace mlferry::mlflow

@@ -18,4 +18,7 @@ std::string otlp_body(std::span<const json::array* const> traces);
 // trace id of 16 bytes, or not all the same one.
 std::string otlp_trace_id(const json::array& spans);
 
+// "tr-" and 32 hex digits as spans have it: 16 bytes in base64. "" for an id of another form.
+std::string otlp_id_text(std::string_view trace_id);
+
 }  // namespace mlferry::mlflow

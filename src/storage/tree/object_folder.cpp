@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <random>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -210,6 +211,44 @@ async::Task<> ObjectFolder::put_json(std::string path, WriteJson write) {
 async::Task<> ObjectFolder::commit(std::string name) {
   check_path(name);
   co_await tree_.pool_.run([this, &name] { publish(name); });
+}
+
+async::Task<> ObjectFolder::commit_into_root(std::string last, std::vector<std::string> owned) {
+  check_path(last);
+  for (auto const& name : owned) check_path(name);
+  co_await tree_.pool_.run([&] { publish_into_root(last, std::move(owned)); });
+}
+
+void ObjectFolder::publish_into_root(const std::string& last, std::vector<std::string> owned) {
+  auto const& root = tree_.root_;
+  auto const& path = tree_.path_;
+  sync_folders(folder_, path);
+  std::vector<std::string> trash;
+  auto const take_away = [&](const std::string& name) {
+    struct stat there{};
+    if (::fstatat(root.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return;
+      throw_errno(errno, "look at", path + "/" + name);
+    }
+    trash.push_back(temporary_name());
+    backend::rename_file(root, name, tree_.temporary_, trash.back(), true, path + "/" + name);
+  };
+  take_away(last);
+  backend::sync(root, path);
+  auto const entries = names_in(folder_, path, false);
+  for (auto const& name : owned) take_away(name);
+  for (auto const& name : entries) {
+    if (name == last) continue;
+    take_away(name);
+    backend::rename_file(folder_, name, root, name, true, path + "/" + name);
+  }
+  backend::sync(root, path);
+  backend::rename_file(folder_, last, root, last, true, path + "/" + last);
+  backend::sync(root, path);
+  folder_.close();
+  trash.push_back(std::exchange(name_, ""));
+  for (auto const& name : trash)
+    remove_all(tree_.temporary_, name, path + "/" + temporary_folder + "/" + name);
 }
 
 void ObjectFolder::publish(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "async/byte_stream.hpp"
 #include "async/worker_pool.hpp"
@@ -39,6 +40,10 @@ class ObjectFolder {
   async::Task<> put_json(std::string path, WriteJson write);
   // Makes it `name` of the tree, durable, in the place of an older folder of that name. Ends the object.
   async::Task<> commit(std::string name);
+  // Puts what is in it into the tree's own folder, each entry in the place of an older one of its name;
+  // entries `owned` that it does not have are removed. Not in one step: the file `last` is removed first and
+  // put there at the end, so that a tree that has it is whole. Ends the object.
+  async::Task<> commit_into_root(std::string last, std::vector<std::string> owned);
 
  private:
   friend class TreeWriter;
@@ -46,6 +51,7 @@ class ObjectFolder {
   void make();
   backend::FileDescriptor make_file(const std::string& path, backend::FileDescriptor& parent);
   void publish(const std::string& name);
+  void publish_into_root(const std::string& last, std::vector<std::string> owned);
 
   TreeWriter& tree_;
   backend::FileDescriptor folder_;
