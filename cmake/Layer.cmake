@@ -6,7 +6,7 @@ target_compile_definitions(mlferry_flags INTERFACE
 target_include_directories(mlferry_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 if(MLFERRY_SANITIZE)
   target_compile_options(mlferry_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
-    -fno-omit-frame-pointer -g1)
+    -fno-omit-frame-pointer)
   target_link_options(mlferry_flags INTERFACE -fsanitize=address,undefined)
 endif()
 

@@ -193,37 +193,40 @@ class ServerTarget final : public Target {
   async::Task<> make_room_for(const ObjectKind& kind, json::object wanted);
 
   // server_target_registry.cpp
+  async::Task<bool> must_wait(const RegisteredModelRecord& record);
+  async::Task<> make_room(const RegisteredModelRecord& record, Source& source);
+  async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
+                            bool ours, const std::map<std::int64_t, std::int64_t>& numbers, bool& changed);
+
+  // server_target_version_places.cpp
   struct MappedVersion {
     mlflow::Client::NewModelVersion version;
     std::string failure;    // why it cannot be made; then only its number is kept
     bool may_come = false;  // what it needs may be there in the next job: then its number must stay free
   };
-  async::Task<bool> must_wait(const RegisteredModelRecord& record);
+  async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
+  async::Task<MappedVersion> map_prompt_version(const ModelVersionRecord& record);
   async::Task<MappedVersion> map_version(const ModelVersionRecord& record, Source& source_of_files);
   async::Task<MappedVersion> map_to_carrier(MappedVersion mapped, const ModelVersionRecord& record,
                                             Source& source_of_files);
   async::Task<Place> make_carrier(const ModelVersionRecord& record, Source& source);
   async::Task<> open_home(std::string id, std::string name);
-  async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
-  async::Task<mlflow::KeyValues> map_prompt_tags(mlflow::KeyValues tags, Kind kind, std::string id);
-  async::Task<MappedVersion> map_prompt_version(const ModelVersionRecord& record);
-  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
-                                    bool& changed);
-  async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
-                             Source& source, bool& changed);
-  async::Task<> put_aliases(const RegisteredModelRecord& record, const mlflow::RegisteredModel& existing,
-                            bool ours, const std::map<std::int64_t, std::int64_t>& numbers, bool& changed);
-  async::Task<> delete_placeholders(std::string name);
-  async::Task<Holder> holder_of(const mlflow::ModelVersion& version, Kind kind, std::string source_id,
-                                std::string model);
 
   // server_target_versions.cpp
-  async::Task<std::int64_t> append_version(mlflow::Client::NewModelVersion version, std::string source_id);
+  async::Task<> put_versions(const RegisteredModelRecord& record, mlflow::RegisteredModel existing,
+                             Source& source, bool& changed);
+  async::Task<Holder> holder_of(const mlflow::ModelVersion& version, Kind kind, std::string source_id,
+                                std::string model);
+  async::Task<> create_version(mlflow::Client::NewModelVersion version, std::int64_t number);
+  async::Task<> put_version_details(const mlflow::ModelVersion& wanted, const mlflow::ModelVersion* existing,
+                                    bool& changed);
+  async::Task<bool> update_version(mlflow::ModelVersion wanted, mlflow::ModelVersion existing, std::string source_id);
+  async::Task<> delete_placeholders(std::string name);
   async::Task<std::map<std::int64_t, std::int64_t>> append_versions(const RegisteredModelRecord& record,
                                                                     mlflow::RegisteredModel existing, Source& source,
                                                                     bool& changed);
+  async::Task<std::int64_t> append_version(mlflow::Client::NewModelVersion version, std::string source_id);
   async::Task<> await_ready(std::string name, std::int64_t number);
-  async::Task<> make_room(const RegisteredModelRecord& record, Source& source);
 
   const Context& context_;
   mlflow::Client& client_;

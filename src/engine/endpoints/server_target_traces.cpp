@@ -2,6 +2,7 @@
 // are kept, so both writes can be repeated, and no marker is needed.
 
 #include "engine/endpoints/assessments.hpp"
+#include "engine/endpoints/files_of.hpp"
 #include "engine/endpoints/server_target.hpp"
 #include "engine/failure.hpp"
 #include "engine/trace_ids.hpp"
@@ -23,27 +24,18 @@ constexpr const char* assessment_run_key = "mlflow.assessment.sourceRunId";
 constexpr std::size_t most_spans_bytes = 256u << 20;
 
 // Opens the files of a trace that has another id here than in its source.
-class RenamedTrace final : public Source {
+class RenamedTrace final : public FilesOf {
  public:
   RenamedTrace(Source& source, FileOwner owner, Replacements ids)
-      : source_(source), owner_(std::move(owner)), ids_(std::move(ids)) {}
-  async::Task<SourceInfo> open() override { co_return SourceInfo{}; }
-  std::unique_ptr<Pages<ExperimentRecord>> experiments() override { return nullptr; }
-  std::unique_ptr<Pages<RunRecord>> runs(std::string, Known&) override { return nullptr; }
-  std::unique_ptr<Pages<LoggedModelRecord>> logged_models(std::string, Known&) override { return nullptr; }
-  std::unique_ptr<Pages<RegisteredModelRecord>> registered_models(Known&) override { return nullptr; }
-  std::unique_ptr<Pages<TraceRecord>> traces(std::string, Known&) override { return nullptr; }
-  std::unique_ptr<Pages<ObjectRecord>> objects(Kind, Known&) override { return nullptr; }
+      : FilesOf(source, std::move(owner)), ids_(std::move(ids)) {}
   async::Task<std::unique_ptr<async::ByteReader>> open_file(FileOwner, FileEntry file) override {
-    auto reader = co_await source_.open_file(owner_, file);
+    auto reader = co_await open_there(file);
     if (file.path != trace_file) co_return reader;
     auto const text = co_await async::read_all(*reader, most_spans_bytes, "file " + file.path);
     co_return std::make_unique<async::MemoryReader>(replace_all(text, ids_));
   }
 
  private:
-  Source& source_;
-  FileOwner owner_;
   Replacements ids_;
 };
 
