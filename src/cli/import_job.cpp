@@ -1,12 +1,10 @@
 #include "cli/import_job.hpp"
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "cli/package_options.hpp"
 #include "cli/version_table.hpp"
 #include "engine/compare.hpp"
 #include "engine/transfer.hpp"
@@ -15,9 +13,14 @@ namespace mlferry::cli {
 
 namespace {
 
-constexpr std::uintmax_t most_rename_bytes = 16u << 20;
+constexpr std::size_t most_rename_bytes = 16u << 20;
 
 namespace json = boost::json;
+
+engine::Context reporting_to(engine::Report& report, const engine::Context& context) {
+  return {context.executor, context.pool,    context.memory, context.transfers,
+          report,           context.options, context.log};
+}
 
 // The options that are looked at once, into what the job does.
 ImportJob prepared(ImportJob job) {
@@ -68,10 +71,8 @@ async::Task<ExitCode> import_body(Runtime& runtime, const ImportJob& job, std::v
     }
     if (!job.verify_after || job.global.dry_run) continue;
     // What cannot be read there is in the report already.
-    auto const& context = runtime.context();
     engine::Report unseen;
-    engine::Context const quiet{context.executor, context.pool,    context.memory, context.transfers,
-                                unseen,           context.options, context.log};
+    auto const quiet = reporting_to(unseen, runtime.context());
     auto const original = open_source(runtime, quiet, job.place, snapshot, job.tree);
     engine::MappedSource mapped(*original.source, job.mapping);
     auto const workspace = co_await workspace_there(server.client, leg.destination);
@@ -97,8 +98,7 @@ ExitCode run_import(const ImportJob& given) {
 async::Task<> verify_after(Runtime& runtime, engine::Source& original, ServerEnd& end, const json::object& workspace) {
   auto& context = runtime.context();
   engine::Report comparison;
-  engine::Context const reading{context.executor, context.pool,    context.memory, context.transfers,
-                                comparison,       context.options, context.log};
+  auto const reading = reporting_to(comparison, context);
   auto reading_copy = reading;
   reading_copy.options.selection = {};
   engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, workspace});
@@ -131,23 +131,12 @@ async::Task<bool> is_only_planned(Runtime& runtime, mlflow::Client& server, cons
 }
 
 engine::RenameRules read_rename_file(const std::string& option, const std::string& file) {
-  std::error_code error;
-  auto const size = std::filesystem::file_size(file, error);
-  if (error) throw UsageError(option + ": cannot read the file " + file);
-  if (size > most_rename_bytes) throw UsageError(option + ": " + file + " is larger than 16 MiB");
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream) throw UsageError(option + ": cannot read the file " + file);
+  auto const text = read_text_file(option, file, most_rename_bytes);
   try {
-    return engine::RenameRules::parse(text.str());
+    return engine::RenameRules::parse(text);
   } catch (const engine::RenameError& wrong) {
     throw UsageError(option + ": " + file + ": " + wrong.what());
   }
-}
-
-void refuse_databricks(const std::string& option) {
-  throw UsageError(option + " needs a Databricks server, which this version does not speak yet");
 }
 
 }  // namespace mlferry::cli

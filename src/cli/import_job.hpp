@@ -56,7 +56,5 @@ async::Task<bool> is_only_planned(Runtime& runtime, mlflow::Client& server, cons
 
 // Throws UsageError that names the option and the line.
 engine::RenameRules read_rename_file(const std::string& option, const std::string& file);
-// Throws UsageError: of `option` only the default can be had without a Databricks server.
-void refuse_databricks(const std::string& option);
 
 }  // namespace mlferry::cli

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "cli/server_options.hpp"
 
 namespace mlferry::cli {
 
 namespace {
-
-constexpr std::size_t most_list_bytes = 64u << 20;
 
 std::string trimmed(std::string_view text) {
   auto const space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
@@ -27,21 +27,21 @@ void add_once(std::vector<std::string>& items, std::string item) {
 }
 
 std::vector<std::string> lines_of(const std::string& option, const std::string& file) {
-  std::ifstream stream(file);
-  if (!stream) throw UsageError(option + ": cannot read the file " + file);
+  std::istringstream text(read_text_file(option, file));
   std::vector<std::string> lines;
-  std::string line;
-  std::size_t bytes = 0;
-  while (std::getline(stream, line)) {
-    bytes += line.size() + 1;
-    if (bytes > most_list_bytes) throw UsageError(option + ": " + file + " is larger than 64 MiB");
-    add_once(lines, trimmed(line));
-  }
-  if (stream.bad()) throw UsageError(option + ": cannot read the file " + file);
+  for (std::string line; std::getline(text, line);) add_once(lines, trimmed(line));
   return lines;
 }
 
 }  // namespace
+
+std::string no_empty_text(const std::string& text) {
+  return text.empty() ? "is empty" : "";
+}
+
+void refuse_databricks(const std::string& option) {
+  throw UsageError(option + " needs a Databricks server, which this version does not speak yet");
+}
 
 std::optional<bool> parse_bool(const std::string& text) {
   std::string word = text;
@@ -93,6 +93,21 @@ std::vector<std::string> split_list(const std::string& text) {
     at = end + 1;
   }
   return items;
+}
+
+std::string read_text_file(const std::string& option, const std::string& path, std::size_t most) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path))
+    throw UsageError(option + ": cannot read the file " + path);
+  std::string text;
+  char buffer[64 * 1024];
+  while (file.read(buffer, sizeof buffer) || file.gcount() > 0) {
+    text.append(buffer, static_cast<std::size_t>(file.gcount()));
+    if (text.size() > most)
+      throw UsageError(option + ": " + path + " is larger than " + std::to_string(most >> 20) + " MiB");
+  }
+  if (file.bad()) throw UsageError(option + ": cannot read the file " + path);
+  return text;
 }
 
 std::vector<std::string> list_or_file(const std::string& option, const std::string& text) {

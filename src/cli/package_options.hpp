@@ -26,6 +26,15 @@ CLI::Option* add_bool_value(CLI::App& app, const std::string& name, bool& value,
 enum class ThreadsForm { value, flag };
 void add_use_threads(CLI::App& app, GlobalOptions& global, ThreadsForm form);
 
+// For CLI::Option::check: what is wrong with a value, "" for nothing.
+std::string no_empty_text(const std::string& text);
+
+// Throws UsageError: of `option` only the default can be had without a Databricks server.
+[[noreturn]] void refuse_databricks(const std::string& option);
+
+// The whole file. Throws UsageError that names the option when it cannot be read or has more than `most` bytes.
+std::string read_text_file(const std::string& option, const std::string& path, std::size_t most = 64u << 20);
+
 // "a, b,,c" -> a b c, each once, in their order, without space around them.
 std::vector<std::string> split_list(const std::string& text);
 

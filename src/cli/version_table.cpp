@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/report_table.hpp"
 #include "engine/endpoints/version_lister.hpp"
 #include "protocol/http/client.hpp"
 
@@ -14,14 +15,6 @@ namespace {
 
 std::array<std::string, 7> cells_of(const VersionRow& row) {
   return {row.model, row.version, row.stage, row.status, row.aliases, row.run_id, row.source};
-}
-
-// A terminal shows nothing else than text of it.
-std::string printable(std::string text) {
-  for (auto& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
 }
 
 }  // namespace

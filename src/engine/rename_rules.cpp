@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/id_text.hpp"
+
 namespace mlferry::engine {
 
 namespace {
@@ -9,16 +11,6 @@ namespace {
 std::string_view without_space_behind(std::string_view line) {
   while (!line.empty() && std::string_view(" \t\r\n\v\f").find(line.back()) != std::string_view::npos) line.remove_suffix(1);
   return line;
-}
-
-std::string replaced(std::string_view name, std::string_view from, std::string_view to) {
-  std::string out;
-  for (std::size_t at = 0;;) {
-    auto const next = name.find(from, at);
-    if (next == name.npos) return out.append(name.substr(at));
-    out.append(name.substr(at, next - at)).append(to);
-    at = next + from.size();
-  }
 }
 
 }  // namespace
@@ -53,7 +45,7 @@ RenameRules RenameRules::parse(std::string_view text) {
 
 std::string RenameRules::apply(std::string_view name) const {
   for (auto const& [old, renamed] : rules_) {
-    if (name.starts_with(old)) return replaced(name, old, renamed);
+    if (name.starts_with(old)) return replace_all(name, {{old, renamed}});
   }
   return std::string(name);
 }

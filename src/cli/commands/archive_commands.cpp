@@ -69,14 +69,6 @@ async::Task<ArchivePath> locate(archive::SnapshotReader& snapshot, std::string t
   co_return path;
 }
 
-// Names from outside on a terminal: no control characters.
-std::string printable(std::string text) {
-  for (auto& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 async::Task<ExitCode> check_body(Runtime& runtime, archive::Archive& archive, const ArchiveJob& job) {
   auto const problems = co_await archive.check(job.read_data, [](std::uint64_t, std::uint64_t) {});
   for (auto const& problem : problems) {

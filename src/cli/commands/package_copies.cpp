@@ -155,10 +155,6 @@ ExitCode copy_version(CopyJob job) {
   return finished;
 }
 
-std::string no_empty_text(const std::string& text) {
-  return text.empty() ? "is empty" : "";
-}
-
 std::shared_ptr<CopyJob> new_job() {
   auto job = std::make_shared<CopyJob>();
   job->mapping.experiment_metadata = false;

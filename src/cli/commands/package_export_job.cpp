@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cli/package_options.hpp"
 #include "engine/endpoints/tree_target.hpp"
 #include "engine/transfer.hpp"
 #include "protocol/digest/sha256.hpp"
@@ -107,9 +108,8 @@ void add_notebooks(ExportCommand& command) {
 }
 
 void refuse_databricks(bool permissions, const std::string& notebook_formats) {
-  constexpr const char* why = " needs a Databricks server, which this version does not speak yet";
-  if (permissions) throw UsageError(std::string("--export-permissions true") + why);
-  if (!notebook_formats.empty()) throw UsageError("--notebook-formats " + notebook_formats + why);
+  if (permissions) refuse_databricks("--export-permissions true");
+  if (!notebook_formats.empty()) refuse_databricks("--notebook-formats " + notebook_formats);
 }
 
 void read_time_window(const std::string& from, const std::string& until, engine::Selection& selection) {

@@ -19,10 +19,6 @@ using engine::TreeForm;
 const std::set<Kind> members{Kind::experiment, Kind::run, Kind::logged_model, Kind::trace};
 const std::set<Kind> models_and_runs{Kind::experiment, Kind::run, Kind::logged_model, Kind::registered_model};
 
-std::string no_empty_text(const std::string& text) {
-  return text.empty() ? "is empty" : "";
-}
-
 // A command with what all of these have. `kinds`: what it imports; `accepts`: directories that it reads.
 struct Command {
   Command(CLI::App& app, Run& run, const char* name, const char* help, std::set<Kind> kinds, std::set<TreeForm> accepts)

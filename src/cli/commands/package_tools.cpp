@@ -10,12 +10,6 @@
 
 namespace mlferry::cli {
 
-namespace {
-
-constexpr std::size_t most_text_bytes = 64u << 20;
-
-}  // namespace
-
 void add_package_tools(CLI::App& app, Run& run) {
   add_http_client(app, run);
   add_get_model_signature(app, run);
@@ -72,20 +66,6 @@ void write_text_file(const std::string& path, std::string_view text) {
     if (replaces) std::filesystem::remove(temporary, unknown);
     throw std::runtime_error("cannot write " + path + ": is the folder there and writable?");
   }
-}
-
-std::string read_text_file(const std::string& option, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
-    throw UsageError(option + ": cannot read the file " + path);
-  std::string text;
-  char buffer[64 * 1024];
-  while (file.read(buffer, sizeof buffer) || file.gcount() > 0) {
-    text.append(buffer, static_cast<std::size_t>(file.gcount()));
-    if (text.size() > most_text_bytes) throw UsageError(option + ": " + path + " is larger than 64 MiB");
-  }
-  if (file.bad()) throw UsageError(option + ": cannot read the file " + path);
-  return text;
 }
 
 std::string pretty_json(const boost::json::value& value) {

@@ -7,6 +7,7 @@
 
 #include "cli/commands/commands.hpp"
 #include "cli/endpoints.hpp"
+#include "cli/package_options.hpp"
 
 namespace mlferry::cli {
 
@@ -41,8 +42,6 @@ void log_info(Runtime& runtime, const std::string& text);
 void print(std::string_view text);
 // A regular file appears whole, in the place of another one.
 void write_text_file(const std::string& path, std::string_view text);
-// Bounded; throws UsageError that names the option.
-std::string read_text_file(const std::string& option, const std::string& path);
 
 // JSON as Python's json.dumps(…, indent=2) writes it, without a line feed at the end.
 std::string pretty_json(const boost::json::value& value);

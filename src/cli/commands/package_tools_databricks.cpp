@@ -23,8 +23,6 @@ struct SubmitTool {
   bool verbose = false;
 };
 
-constexpr const char* needs_databricks = " needs a Databricks server, which this version does not speak yet";
-
 ExitCode download_notebook(const NotebookTool& tool) {
   auto const formats = list_or_file("--notebook-formats", tool.formats);
   for (auto format : formats) {
@@ -37,7 +35,7 @@ ExitCode download_notebook(const NotebookTool& tool) {
     throw UsageError("--notebook: '" + tool.notebook + "' is no path of a workspace: it begins with /");
   if (tool.revision.find_first_not_of("0123456789") != tool.revision.npos)
     throw UsageError("--revision: '" + tool.revision + "' is no timestamp in milliseconds");
-  throw UsageError(std::string("download-notebook") + needs_databricks);
+  refuse_databricks("download-notebook");
 }
 
 ExitCode run_submit(const SubmitTool& tool) {
@@ -48,7 +46,7 @@ ExitCode run_submit(const SubmitTool& tool) {
   } catch (const mlflow::JsonError& error) {
     throw UsageError(std::string("--spec-file is no JSON: ") + error.what());
   }
-  throw UsageError(std::string("run-submit") + needs_databricks);
+  refuse_databricks("run-submit");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/package_tools.hpp"
+#include "cli/report_table.hpp"
 #include "engine/tools/model_filter.hpp"
 #include "engine/tools/rewrite_rules.hpp"
 #include "engine/tools/tree_rewrite.hpp"
@@ -51,10 +52,7 @@ engine::RewriteFile by_rules(std::shared_ptr<Rules> rules) {
 }
 
 void print_line(std::FILE* to, std::string text) {
-  for (auto& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';  // names of folders may be anybody's
-  }
-  std::fputs((text + "\n").c_str(), to);
+  std::fputs((printable(std::move(text)) + "\n").c_str(), to);
 }
 
 async::Task<ExitCode> rewrite_body(Runtime& runtime, const RewriteTool& tool) {

@@ -66,8 +66,10 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
   async::Task<std::vector<LoggedModelRecord>> read_exactly(const std::set<std::string>& ids) {
     std::vector<std::vector<std::string>> groups;
     for (auto const& id : ids) {
+      auto literal = mlflow::filter_literal(id);
+      if (!literal) continue;  // asked for alone below
       if (groups.empty() || groups.back().size() == ids_a_filter) groups.emplace_back();
-      groups.back().push_back("'" + id + "'");
+      groups.back().push_back(std::move(*literal));
     }
     std::map<std::string, mlflow::LoggedModel> alive;
     for (auto const& group : groups) {

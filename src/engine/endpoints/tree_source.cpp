@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/failure.hpp"
 #include "protocol/digest/sha256.hpp"
 #include "storage/tree/names.hpp"
@@ -25,10 +26,6 @@ std::string server_of(std::string_view uri) {
 
 std::uint64_t owner_hash(Kind kind, const std::string& id) {
   return std::hash<std::string>()(std::string(kind_name(kind)) + "/" + id);
-}
-
-std::string below(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
 }
 
 }  // namespace
@@ -124,7 +121,7 @@ async::Task<std::vector<std::string>> TreeSource::folders_with(std::string place
   for (auto const& name : listing->folders) {
     bool there = false;
     auto look = [&]() -> async::Task<> {
-      there = (co_await reader_.find(below(below(place, name), file))).has_value();
+      there = (co_await reader_.find(path_below(path_below(place, name), file))).has_value();
     };
     // What is there and no file (a link, say) is told when it is read.
     if (co_await attempt(look())) there = true;
@@ -163,7 +160,7 @@ std::optional<std::string> TreeSource::place_of(Kind kind, const std::string& id
   if (auto const exact = exact_.find(hash); exact != exact_.end()) return exact->second;
   auto const found = owners_.find(hash);
   if (found == owners_.end()) return std::nullopt;
-  return below(places_[found->second], tree::safe_name(id));
+  return path_below(places_[found->second], tree::safe_name(id));
 }
 
 async::Task<SourceInfo> TreeSource::open() {
@@ -213,7 +210,7 @@ async::Task<std::unique_ptr<async::ByteReader>> TreeSource::open_file(FileOwner 
       (owner.kind == Kind::model_version || owner.kind == Kind::prompt_version)) {
     folder = found->second;
   } else if ((folder = place_of(owner.kind, owner.id))) {
-    folder = below(*folder, "artifacts");
+    folder = path_below(*folder, "artifacts");
   }
   if (!folder) throw tree::TreeError(owner.id + ": its files are not in the directory");
   co_return co_await reader_.open(*folder + "/" + file.path, file.size.value_or(0));

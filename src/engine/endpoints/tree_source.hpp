@@ -24,7 +24,7 @@
 namespace mlferry::engine {
 
 struct TreeSourceOptions {
-  std::uint64_t most_json_bytes = std::uint64_t{1} << 30;  // a larger JSON file is refused
+  std::uint64_t most_json_bytes = tree::most_json_bytes;  // a larger JSON file is refused
   // Directories of another form are refused. A part of a whole one counts: prompts/ of an export-all.
   std::set<TreeForm> accepts{TreeForm::all, TreeForm::experiments, TreeForm::experiment, TreeForm::prompts,
                              TreeForm::datasets};

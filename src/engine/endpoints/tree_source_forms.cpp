@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/endpoints/markers.hpp"
 #include "engine/endpoints/tree_documents.hpp"
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/tree_source.hpp"
 #include "engine/failure.hpp"
 #include "engine/id_text.hpp"
@@ -14,17 +16,6 @@ namespace {
 
 // The experiment of what a folder holds without one.
 constexpr const char* gathering = "gathered";
-
-std::string below(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
-}
-
-std::string text_or_number(const json::object& object, const char* key) {
-  auto const text = mlflow::get_string(object, key);
-  if (!text.empty()) return std::string(text);
-  auto const number = mlflow::get_int(object, key);
-  return number ? std::to_string(*number) : std::string();
-}
 
 json::array versions_of(const json::object& model) {
   for (auto const* field : {"versions", "latest_versions"}) {
@@ -43,7 +34,7 @@ async::Task<bool> is_tree(tree::TreeReader& reader) {
 std::string TreeSource::folder_of(const Container& container, Kind kind, const std::string& id) const {
   if (auto const found = container.at.find({kind, id}); found != container.at.end()) return found->second;
   auto const* folder = kind == Kind::run ? "runs" : kind == Kind::logged_model ? "logged_models" : "traces";
-  return below(container.place, std::string(folder) + "/" + id);
+  return path_below(container.place, std::string(folder) + "/" + id);
 }
 
 async::Task<TreeForm> TreeSource::find_form(tree::TreeListing listing) {
@@ -196,9 +187,9 @@ async::Task<> TreeSource::open_model_version() {
   }
   auto const folders = co_await folders_with("", "logged_model.json");
   for (auto const& folder : folders) {
-    auto const model = co_await read_object(below(folder, "logged_model.json"));
+    auto const model = co_await read_object(path_below(folder, "logged_model.json"));
     std::string id(model ? mlflow::get_string(content_of(*model), "model_id") : std::string_view());
-    if (!tree::is_plain_part(id)) throw mlflow::JsonError(below(folder, "logged_model.json") + ": no 'model_id'");
+    if (!tree::is_plain_part(id)) throw mlflow::JsonError(path_below(folder, "logged_model.json") + ": no 'model_id'");
     container.logged_models.push_back(id);
     container.at[{Kind::logged_model, id}] = folder;
   }
@@ -239,7 +230,7 @@ async::Task<> TreeSource::open_index(std::string file, std::string field, Kind k
   std::set<std::string> listed;
   for (auto const& item : *list) {
     auto const* entry = item.if_object();
-    auto const id = entry == nullptr ? std::string() : text_or_number(*entry, "id");
+    auto const id = entry == nullptr ? std::string() : field_text(*entry, "id");
     std::string name(entry == nullptr ? std::string_view() : mlflow::get_string(*entry, "name"));
     if (id.empty() || name.empty()) throw mlflow::JsonError(file + ": an experiment without 'id' or 'name'");
     auto& container = containers_[id];
@@ -287,7 +278,7 @@ async::Task<> TreeSource::add_stand_in(Container& container, std::string folder)
   LoggedModelRecord model;
   json::array datasets;
   auto read = [&]() -> async::Task<> {
-    auto const document = co_await read_document(below(folder, "logged_model.json"));
+    auto const document = co_await read_document(path_below(folder, "logged_model.json"));
     auto const& content = document.content();
     model.model.doc = logged_model_from_tree(content);
     // In the form of a run's.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/endpoints/tree_documents.hpp"
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/tree_source.hpp"
 #include "engine/failure.hpp"
 #include "engine/id_text.hpp"
@@ -13,10 +14,6 @@ namespace mlferry::engine {
 namespace {
 
 constexpr std::size_t most_page = 50;
-
-std::string below(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
-}
 
 std::vector<std::string> texts_in(const json::array& list) {
   std::vector<std::string> out;
@@ -71,11 +68,11 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
       places_.push_back(root);
       co_return;
     }
-    auto const name = below(root, "models.json");
+    auto const name = path_below(root, "models.json");
     auto const there = co_await source_.folders_with(root, "model.json");
     auto const index = co_await source_.read_object(name);
     if (!index) {
-      for (auto const& folder : there) places_.push_back(below(root, folder));
+      for (auto const& folder : there) places_.push_back(path_below(root, folder));
       co_return;
     }
     auto const* list = mlflow::get_array(content_of(*index), "models");
@@ -87,7 +84,7 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
       if (folder.empty()) {
         source_.fail(Kind::registered_model, model, model, name + " lists it, but no folder here holds it");
       } else if (used.insert(folder).second) {
-        places_.push_back(below(root, folder));
+        places_.push_back(path_below(root, folder));
       }
     }
     if (source_.ours_) co_return;
@@ -108,7 +105,7 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
     for (auto const& folder : there) {
       std::string found;
       auto look = [&]() -> async::Task<> {
-        auto const file = co_await source_.read_object(below(root, folder) + "/model.json");
+        auto const file = co_await source_.read_object(path_below(root, folder) + "/model.json");
         auto const* object = file ? mlflow::get_object(content_of(*file), "registered_model") : nullptr;
         if (object != nullptr) found = mlflow::get_string(*object, "name");
       };
@@ -126,7 +123,7 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
 };
 
 async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_model(std::string place) {
-  auto const name = below(place, "model.json");
+  auto const name = path_below(place, "model.json");
   RegisteredModelRecord record;
   auto read = [&]() -> async::Task<> {
     auto const document = co_await read_document(name);
@@ -206,12 +203,12 @@ async::Task<> TreeSource::add_version_files(ModelVersionRecord& item, std::strin
     }
   }
   std::string const run(version.run_id());
-  std::vector<std::string> folders{below(place, "version_models/" + std::to_string(version.number()))};
+  std::vector<std::string> folders{path_below(place, "version_models/" + std::to_string(version.number()))};
   auto const add = [&](const std::string& owner) {
     if (!tree::is_plain_part(owner)) return;
     auto const path = artifact_path(version.source(), owner);
     if (path.empty() || tree::is_plain_path(path))
-      folders.push_back(below(place, owner) + "/artifacts" + (path.empty() ? "" : "/" + path));
+      folders.push_back(path_below(place, owner) + "/artifacts" + (path.empty() ? "" : "/" + path));
   };
   if (own == nullptr) {
     for (auto const& model : ids.logged_models) add(model);
@@ -248,13 +245,13 @@ async::Task<> TreeSource::add_version_files(ModelVersionRecord& item, std::strin
 async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_prompts() {
   if (!prompts_) co_return std::vector<RegisteredModelRecord>();
   if (form_ == TreeForm::prompt) co_return co_await read_package_prompts({""});
-  auto const summary = co_await read_object(below(*prompts_, "prompts_summary.json"));
+  auto const summary = co_await read_object(path_below(*prompts_, "prompts_summary.json"));
   auto const* own = summary ? mlflow::get_object(*summary, own_stanza_name) : nullptr;
   auto const* names = own == nullptr ? nullptr : mlflow::get_array(*own, "prompts");
   if (names == nullptr) {
     std::vector<std::string> folders;
     auto const there = co_await folders_with(*prompts_, "prompt.json");
-    for (auto const& folder : there) folders.push_back(below(*prompts_, folder));
+    for (auto const& folder : there) folders.push_back(path_below(*prompts_, folder));
     co_return co_await read_package_prompts(std::move(folders));
   }
   std::vector<RegisteredModelRecord> records;
@@ -268,7 +265,7 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_prompts() {
 async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(std::string name) {
   RegisteredModelRecord record;
   auto read = [&]() -> async::Task<> {
-    auto const file = below(*prompts_, name + ".prompt.json");
+    auto const file = path_below(*prompts_, name + ".prompt.json");
     auto const document = co_await read_document(file);
     if (!document.own) throw mlflow::JsonError(file + ": has no stanza 'mlferry' of its own");
     from_archive(document.own->document, record);
@@ -276,7 +273,7 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(st
     auto const* numbers = mlflow::get_array(*mlflow::get_object(document.file, own_stanza_name), "versions");
     for (auto const& number : numbers == nullptr ? json::array() : *numbers) {
       if (!number.is_int64()) throw mlflow::JsonError(file + ": 'versions' is no list of numbers");
-      auto const folder = below(*prompts_, name + "_v" + std::to_string(number.get_int64()));
+      auto const folder = path_below(*prompts_, name + "_v" + std::to_string(number.get_int64()));
       auto const version_file = folder + "/prompt.json";
       auto const version = co_await read_document(version_file);
       auto& item = record.versions.emplace_back();
@@ -291,7 +288,7 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(st
       version_places_[version_id(item.version.name(), item.version.number())] = folder + "/artifacts";
     }
   };
-  if (auto const failure = about_file(co_await attempt(read()), below(*prompts_, name))) {
+  if (auto const failure = about_file(co_await attempt(read()), path_below(*prompts_, name))) {
     fail(Kind::prompt, name, name, *failure);
     co_return std::nullopt;
   }
@@ -303,7 +300,7 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts
   std::map<std::string, RegisteredModelRecord> by_name;
   bool whole = true;  // every version with mlferry's document
   for (auto const& folder : folders) {
-    auto const name = below(folder, "prompt.json");
+    auto const name = path_below(folder, "prompt.json");
     auto read = [&]() -> async::Task<> {
       auto const document = co_await read_document(name);
       auto const* prompt = mlflow::get_object(document.content(), "prompt");
@@ -374,12 +371,12 @@ class TreeSource::DatasetPages final : public Pages<ObjectRecord> {
       places_.push_back(root);
       co_return;
     }
-    auto const summary = co_await source_.read_object(below(root, "evaluation_datasets_summary.json"));
+    auto const summary = co_await source_.read_object(path_below(root, "evaluation_datasets_summary.json"));
     auto const* own = summary ? mlflow::get_object(*summary, own_stanza_name) : nullptr;
     auto const* folders = own == nullptr ? nullptr : mlflow::get_array(*own, "folders");
     auto const names = folders == nullptr ? co_await source_.folders_with(root, "evaluation_dataset.json")
                                           : texts_in(*folders);
-    for (auto const& name : names) places_.push_back(below(root, name));
+    for (auto const& name : names) places_.push_back(path_below(root, name));
   }
 
   TreeSource& source_;
@@ -393,7 +390,7 @@ async::Task<std::optional<ObjectRecord>> TreeSource::read_dataset(std::string pl
   ObjectRecord record;
   record.kind = Kind::evaluation_dataset;
   auto read = [&]() -> async::Task<> {
-    auto const name = below(place, "evaluation_dataset.json");
+    auto const name = path_below(place, "evaluation_dataset.json");
     auto const document = co_await read_document(name);
     auto const* dataset = mlflow::get_object(document.content(), "evaluation_dataset");
     if (dataset == nullptr) throw mlflow::JsonError(name + ": no object 'evaluation_dataset'");
@@ -411,7 +408,7 @@ async::Task<std::optional<ObjectRecord>> TreeSource::read_dataset(std::string pl
     if (record.id.empty()) record.id = record.name;
   };
   auto const folder = place.substr(place.rfind('/') + 1);
-  if (auto const failure = about_file(co_await attempt(read()), below(place, "evaluation_dataset.json"))) {
+  if (auto const failure = about_file(co_await attempt(read()), path_below(place, "evaluation_dataset.json"))) {
     fail(Kind::evaluation_dataset, folder, folder, *failure);
     co_return std::nullopt;
   }

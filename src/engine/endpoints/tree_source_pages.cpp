@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/endpoints/markers.hpp"
 #include "engine/endpoints/tree_documents.hpp"
+#include "engine/endpoints/tree_layout.hpp"
 #include "engine/endpoints/tree_source.hpp"
 #include "engine/failure.hpp"
 #include "storage/tree/names.hpp"
@@ -16,10 +18,6 @@ constexpr std::uint64_t page_text_bytes = 2u << 20;
 // A document takes up to this many times the bytes of its text.
 constexpr std::uint64_t memory_per_byte = 4;
 constexpr std::uint64_t least_memory = 1u << 20;
-
-std::string below(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
-}
 
 // The texts of a list; throws JsonError when it is none. Repeated ones once.
 std::vector<std::string> names_in(const json::object& object, const char* field) {
@@ -87,11 +85,11 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
       co_return;
     }
     auto const& root = *source_.experiments_;
-    auto const name = below(root, "experiments.json");
+    auto const name = path_below(root, "experiments.json");
     auto const there = co_await source_.folders_with(root, "experiment.json");
     auto const index = co_await source_.read_object(name);
     if (!index) {
-      for (auto const& folder : there) entries_.emplace_back(below(root, folder), "");
+      for (auto const& folder : there) entries_.emplace_back(path_below(root, folder), "");
       co_return;
     }
     auto const* list = mlflow::get_array(content_of(*index), "experiments");
@@ -99,12 +97,12 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
     std::set<std::string> seen;
     for (auto const& item : *list) {
       auto const* entry = item.if_object();
-      auto const id = entry == nullptr ? std::string() : text_of(*entry, "id");
+      auto const id = entry == nullptr ? std::string() : field_text(*entry, "id");
       if (id.empty()) throw mlflow::JsonError(name + ": an experiment without 'id'");
       check_part(id, name);
       // The package's merging of two exports doubles entries.
       if (seen.insert(id).second)
-        entries_.emplace_back(below(root, id), std::string(mlflow::get_string(*entry, "name")));
+        entries_.emplace_back(path_below(root, id), std::string(mlflow::get_string(*entry, "name")));
     }
     if (source_.ours_) co_return;
     for (auto const& folder : there) {
@@ -114,14 +112,6 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
           Kind::experiment, folder, "",
           "its folder is there, but " + name + " does not list it: its export failed");
     }
-  }
-
-  // Ids are texts; some exports have numbers.
-  static std::string text_of(const json::object& entry, const char* key) {
-    auto const text = mlflow::get_string(entry, key);
-    if (!text.empty()) return std::string(text);
-    auto const number = mlflow::get_int(entry, key);
-    return number ? std::to_string(*number) : std::string();
   }
 
   TreeSource& source_;
@@ -134,7 +124,7 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
 // Reports and answers nothing when it cannot be read.
 async::Task<std::optional<ExperimentRecord>> TreeSource::read_experiment(std::string place,
                                                                          std::string listed_name) {
-  auto const name = below(place, "experiment.json");
+  auto const name = path_below(place, "experiment.json");
   ExperimentRecord record;
   Container container;
   container.place = place;
@@ -177,7 +167,7 @@ async::Task<std::optional<ExperimentRecord>> TreeSource::read_experiment(std::st
     failure = name + ": a second experiment of the id " + container.id;
   if (failure) {
     fail(Kind::experiment, place.substr(place.rfind('/') + 1), listed_name, *failure);
-    auto runs = co_await folders_with(below(place, "runs"), "run.json");
+    auto runs = co_await folders_with(path_below(place, "runs"), "run.json");
     append(runs, co_await folders_with(place, "run.json"));
     for (auto const& run : runs) {
       context_.report.found(Kind::run);
@@ -199,18 +189,18 @@ async::Task<> TreeSource::report_unlisted(const Container& container) {
     const std::vector<std::string>& listed;
   };
   for (auto const& where :
-       {Where{Kind::run, below(container.place, "runs"), "run.json", container.runs},
+       {Where{Kind::run, path_below(container.place, "runs"), "run.json", container.runs},
         Where{Kind::run, container.place, "run.json", container.runs},
-        Where{Kind::logged_model, below(container.place, "logged_models"), "logged_model.json",
+        Where{Kind::logged_model, path_below(container.place, "logged_models"), "logged_model.json",
               container.logged_models},
-        Where{Kind::trace, below(container.place, "traces"), "trace.json", container.traces}}) {
+        Where{Kind::trace, path_below(container.place, "traces"), "trace.json", container.traces}}) {
     std::set<std::string> const listed(where.listed.begin(), where.listed.end());
     auto const there = co_await folders_with(where.folder, where.file);
     for (auto const& id : there) {
       if (listed.contains(id)) continue;
       context_.report.found(where.kind);
       context_.report.skipped(where.kind, id, "",
-                              "its folder is there, but " + below(container.place, "experiment.json") +
+                              "its folder is there, but " + path_below(container.place, "experiment.json") +
                                   " does not list it: its export failed");
     }
   }
@@ -264,8 +254,8 @@ class TreeSource::ChildPages : public Pages<Record> {
     if (kind_ != Kind::run || !tree::is_plain_part(name)) co_return 16u << 10;
     std::uint64_t size = 0;
     auto look = [&]() -> async::Task<> {
-      for (auto const& folder : {source_.folder_of(*container_, Kind::run, name), below(container_->place, name)}) {
-        if (auto const file = co_await source_.reader_.find(below(folder, "run.json"))) {
+      for (auto const& folder : {source_.folder_of(*container_, Kind::run, name), path_below(container_->place, name)}) {
+        if (auto const file = co_await source_.reader_.find(path_below(folder, "run.json"))) {
           size = file->size;
           co_return;
         }
@@ -291,15 +281,15 @@ class TreeSource::ChildPages : public Pages<Record> {
 // The run's folder: by the layouts, else one in a model's, where export-models keeps a copy.
 async::Task<std::string> TreeSource::find_run(const Container& container, std::string listed) {
   auto const usual = folder_of(container, Kind::run, listed);
-  for (auto const& folder : {usual, below(container.place, listed)}) {
-    if (co_await reader_.find(below(folder, "run.json"))) co_return folder;
+  for (auto const& folder : {usual, path_below(container.place, listed)}) {
+    if (co_await reader_.find(path_below(folder, "run.json"))) co_return folder;
   }
   auto const models = models_ ? co_await folders_with(*models_, "model.json") : std::vector<std::string>();
   for (auto const& model : models) {
-    auto const folder = below(below(*models_, model), listed);
-    if (co_await reader_.find(below(folder, "run.json"))) co_return folder;
+    auto const folder = path_below(path_below(*models_, model), listed);
+    if (co_await reader_.find(path_below(folder, "run.json"))) co_return folder;
   }
-  throw tree::TreeError(below(container.place, "experiment.json") + " lists it, but " + below(usual, "run.json") +
+  throw tree::TreeError(path_below(container.place, "experiment.json") + " lists it, but " + path_below(usual, "run.json") +
                         " is missing");
 }
 
@@ -310,18 +300,18 @@ async::Task<RunRecord> TreeSource::read_run(const Container& container, std::str
   record.run.doc = {{"info", json::object{{"run_id", listed}, {"experiment_id", container.id}}}};
   auto folder = folder_of(container, Kind::run, listed);
   auto read = [&]() -> async::Task<> {
-    check_part(listed, below(container.place, "experiment.json"));
+    check_part(listed, path_below(container.place, "experiment.json"));
     folder = co_await find_run(container, listed);
     co_await fill_run(record, container, folder, listed);
   };
   auto const failure = co_await attempt(read());
-  if (failure) record.read_error = *about_file(failure, below(folder, "run.json"));
+  if (failure) record.read_error = *about_file(failure, path_below(folder, "run.json"));
   co_return record;
 }
 
 async::Task<> TreeSource::fill_run(RunRecord& record, const Container& container, std::string folder,
                                    std::string listed) {
-  auto const name = below(folder, "run.json");
+  auto const name = path_below(folder, "run.json");
   auto const file = co_await reader_.find(name);
   if (!file) throw tree::TreeError(name + ": missing");
   auto const text = co_await reader_.read(name, options_.most_json_bytes);
@@ -349,7 +339,7 @@ async::Task<> TreeSource::fill_run(RunRecord& record, const Container& container
                            "the export holds only the last value of some metrics, without time and step");
     }
   }
-  co_await add_files(record, below(folder, "artifacts"), document);
+  co_await add_files(record, path_below(folder, "artifacts"), document);
   if (!ours_) leave_out_notebooks(record);
   remember(Kind::run, std::string(record.run.id()), folder);
 }
@@ -377,20 +367,20 @@ async::Task<LoggedModelRecord> TreeSource::read_logged_model(const Container& co
   LoggedModelRecord record;
   record.model.doc = {{"info", json::object{{"model_id", listed}, {"experiment_id", container.id}}}};
   auto read = [&]() -> async::Task<> {
-    check_part(listed, below(container.place, "experiment.json"));
+    check_part(listed, path_below(container.place, "experiment.json"));
     co_await fill_logged_model(record, container, listed);
   };
   auto const failure = co_await attempt(read());
   if (failure)
     record.read_error =
-        *about_file(failure, below(folder_of(container, Kind::logged_model, listed), "logged_model.json"));
+        *about_file(failure, path_below(folder_of(container, Kind::logged_model, listed), "logged_model.json"));
   co_return record;
 }
 
 async::Task<> TreeSource::fill_logged_model(LoggedModelRecord& record, const Container& container,
                                             std::string listed) {
   auto const place = folder_of(container, Kind::logged_model, listed);
-  auto const name = below(place, "logged_model.json");
+  auto const name = path_below(place, "logged_model.json");
   auto const document = co_await read_document(name);
   if (document.own) {
     from_archive(document.own->document, record);
@@ -401,7 +391,7 @@ async::Task<> TreeSource::fill_logged_model(LoggedModelRecord& record, const Con
     info["model_id"] = listed;
     if (!container.gathered) info["experiment_id"] = container.id;
   }
-  co_await add_files(record, below(place, "artifacts"), document);
+  co_await add_files(record, path_below(place, "artifacts"), document);
   remember(Kind::logged_model, std::string(record.model.id()), place);
 }
 
@@ -410,19 +400,19 @@ async::Task<TraceRecord> TreeSource::read_trace(const Container& container, std:
   record.trace.doc =
       trace_from_tree({{"info", json::object{{"trace_id", listed}, {"experiment_id", container.id}}}});
   auto read = [&]() -> async::Task<> {
-    check_part(listed, below(container.place, "experiment.json"));
+    check_part(listed, path_below(container.place, "experiment.json"));
     co_await fill_trace(record, container, listed);
   };
   auto const failure = co_await attempt(read());
   if (failure)
-    record.read_error = *about_file(failure, below(folder_of(container, Kind::trace, listed), "trace.json"));
+    record.read_error = *about_file(failure, path_below(folder_of(container, Kind::trace, listed), "trace.json"));
   co_return record;
 }
 
 async::Task<> TreeSource::fill_trace(TraceRecord& record, const Container& container, std::string listed) {
   auto const place = folder_of(container, Kind::trace, listed);
-  auto const name = below(place, "trace.json");
-  auto const spans_name = below(place, std::string("artifacts/") + trace_file);
+  auto const name = path_below(place, "trace.json");
+  auto const spans_name = path_below(place, std::string("artifacts/") + trace_file);
   auto document = co_await read_document(name);
   bool spans_file = document.own && mlflow::get_bool(document.own->document, "spans_file");
   if (document.own) {
@@ -446,7 +436,7 @@ async::Task<> TreeSource::fill_trace(TraceRecord& record, const Container& conta
     if (auto const file = document.own ? co_await reader_.find(spans_name) : std::nullopt)
       document.own->files.push_back({trace_file, file->size, {}});
   }
-  co_await add_files(record, below(place, "artifacts"), document);
+  co_await add_files(record, path_below(place, "artifacts"), document);
   if (spans_file) std::erase_if(record.files, [](const FileEntry& file) { return file.path == trace_file; });
   bool const has_file = std::any_of(record.files.begin(), record.files.end(),
                                     [](const FileEntry& file) { return file.path == trace_file; });

@@ -11,8 +11,6 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::uint64_t most_json_bytes = std::uint64_t{1} << 30;
-
 std::uint64_t run_hash(std::string_view id) {
   return std::hash<std::string_view>()(id);
 }
@@ -93,7 +91,7 @@ async::Task<> TreeTarget::refuse_foreign_folder() {
   // The marker of an unfinished job also names the source: of a first job there is nothing else.
   for (auto const& name : {layout_.root_file(), std::string(tree::unfinished_file)}) {
     if (!co_await is_there(name)) continue;
-    auto const file = mlflow::parse_json(co_await reader_.read(name, most_json_bytes), folder_ + "/" + name);
+    auto const file = mlflow::parse_json(co_await reader_.read(name, tree::most_json_bytes), folder_ + "/" + name);
     auto const* own = file.is_object() ? mlflow::get_object(file.get_object(), own_stanza_name) : nullptr;
     if (own == nullptr) continue;
     source = mlflow::get_string(*own, "source");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/endpoints/tree_source.hpp"
+#include "engine/endpoints/markers.hpp"
 #include "engine/id_text.hpp"
 #include "storage/tree/names.hpp"
 #include "storage/tree/object_folder.hpp"
@@ -13,19 +14,10 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::uint64_t most_json_bytes = std::uint64_t{1} << 30;
-
 struct ExperimentEntry {
   std::string id;  // the folder's name
   json::object entry;
 };
-
-std::string text_of(const json::object& object, const char* key) {
-  auto const text = mlflow::get_string(object, key);
-  if (!text.empty()) return std::string(text);
-  auto const number = mlflow::get_int(object, key);
-  return number ? std::to_string(*number) : std::string();
-}
 
 json::object* object_in(json::object& object, const char* key) {
   auto* value = object.if_contains(key);
@@ -76,7 +68,7 @@ class Job {
  private:
   async::Task<std::optional<json::object>> read(std::string name) {
     if (!co_await reader_.find(name)) co_return std::nullopt;
-    auto const text = co_await reader_.read(name, most_json_bytes);
+    auto const text = co_await reader_.read(name, tree::most_json_bytes);
     auto value = mlflow::parse_python_json(text, name);
     if (!value.is_object()) throw mlflow::JsonError(name + ": no JSON object");
     co_return std::move(value.get_object());
@@ -130,7 +122,7 @@ class Job {
     std::set<std::string> seen;
     for (auto const& item : list == nullptr ? json::array() : *list) {
       auto const* entry = item.if_object();
-      auto const id = entry == nullptr ? std::string() : text_of(*entry, "id");
+      auto const id = entry == nullptr ? std::string() : field_text(*entry, "id");
       if (tree::is_plain_part(id) && seen.insert(id).second) all.push_back({id, *entry});
     }
     std::set<std::string> wanted;
@@ -141,8 +133,8 @@ class Job {
       auto const& version = item.get_object();
       auto const found = co_await homes_of(version, all);
       wanted.insert(found.begin(), found.end());
-      auto const number = text_of(version, "version");
-      bool const names_owner = !text_of(version, "run_id").empty() || !text_of(version, "model_id").empty();
+      auto const number = field_text(version, "version");
+      bool const names_owner = !field_text(version, "run_id").empty() || !field_text(version, "model_id").empty();
       bool const has_files = tree::is_plain_part(number) &&
                              co_await reader_.is_folder(model_folder_ + "/version_models/" + number);
       if (found.empty() && names_owner && !has_files)
@@ -162,10 +154,10 @@ class Job {
   async::Task<std::set<std::string>> homes_of(const json::object& version,
                                               const std::vector<ExperimentEntry>& all) {
     std::set<std::string> homes;
-    auto const run = text_of(version, "run_id");
+    auto const run = field_text(version, "run_id");
     auto models = find_ids(mlflow::get_string(version, "source")).logged_models;
-    if (auto const id = text_of(version, "model_id"); !id.empty()) models.push_back(id);
-    auto const name = text_of(version, "_experiment_name");
+    if (auto const id = field_text(version, "model_id"); !id.empty()) models.push_back(id);
+    auto const name = field_text(version, "_experiment_name");
     for (auto const& entry : all) {
       auto const place = "experiments/" + entry.id + "/";
       bool here = false;
@@ -223,7 +215,7 @@ class Job {
         set_if_there(version, "name", new_name());
         if (!filter_.new_experiment.empty())
           set_if_there(version, "_experiment_name", filter_.new_experiment);
-        auto const number = text_of(version, "version");
+        auto const number = field_text(version, "version");
         if (mlflow::get_string(version, "_download_uri") == "models:/" + filter_.model + "/" + number)
           version["_download_uri"] = "models:/" + new_name() + "/" + number;
       }

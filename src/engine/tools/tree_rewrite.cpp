@@ -27,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::uint64_t most_json_bytes = std::uint64_t{1} << 30;
 constexpr int most_levels = 32;
 
 bool is_rewritable(const std::string& name) {
@@ -125,7 +124,7 @@ json::value rewrite_by_command(const std::string& command, const std::string& pa
   if (WEXITSTATUS(status) != 0)
     throw std::runtime_error("the command ended with " + std::to_string(WEXITSTATUS(status)));
   auto const size = ::lseek(::fileno(output.get()), 0, SEEK_END);
-  if (size < 0 || static_cast<std::uint64_t>(size) > most_json_bytes)
+  if (size < 0 || static_cast<std::uint64_t>(size) > tree::most_json_bytes)
     throw std::runtime_error("the command wrote more than 1 GiB");
   std::string text(static_cast<std::size_t>(size), '\0');
   std::rewind(output.get());
@@ -154,7 +153,7 @@ async::Task<Rewritten> rewrite_tree(const Context& context, std::string folder, 
   for (auto const& path : co_await rewritable_files(reader)) {
     ++result.files;
     auto one = [&]() -> async::Task<> {
-      auto const text = co_await reader.read(path, most_json_bytes);
+      auto const text = co_await reader.read(path, tree::most_json_bytes);
       auto const changed = co_await context.pool.run([&]() -> std::optional<std::string> {
         auto document = mlflow::parse_python_json(text, path);
         if (!document.is_object()) throw mlflow::JsonError(path + ": no JSON object");

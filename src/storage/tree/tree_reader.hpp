@@ -14,6 +14,9 @@
 
 namespace mlferry::tree {
 
+// A larger JSON file is refused before it is read.
+inline constexpr std::uint64_t most_json_bytes = std::uint64_t{1} << 30;
+
 // A file of the tree is not what it should be: names it and says why.
 class TreeError : public std::runtime_error {
  public:
