@@ -70,10 +70,14 @@ def fleet(place):
             server.stop()
 
 
-def golden(source, number):
+# Every special case, and few ordinary objects beside them: each test that moves the source pays for all of it.
+SHORT = seed_hostile.Sizes(experiments=6, runs=12, models=3, versions=6)
+
+
+def golden(source, number, sizes):
     """A folder with what the seeders made, under build/: made once for all sessions, also those that run side by side, until
     a seeder or MLflow changes. The source server holds the same afterwards."""
-    made_of = hashlib.sha256()
+    made_of = hashlib.sha256(repr(sizes).encode())
     for path in (seed_hostile.__file__, seed_classic.__file__, ROOT / "tests" / "requirements.txt"):
         made_of.update(pathlib.Path(path).read_bytes())
     folder = ROOT / "build" / "e2e" / f"golden-{number}-{made_of.hexdigest()[:12]}"
@@ -85,7 +89,7 @@ def golden(source, number):
         else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            seed_hostile.seed(source.url, number, local_root=str(folder / "local"))
+            seed_hostile.seed(source.url, number, sizes, local_root=str(folder / "local"))
             seed_classic.seed(source.url, number)
             Server(folder, clone_of=source.folder)
             (folder / "whole").touch()
@@ -93,10 +97,10 @@ def golden(source, number):
 
 
 @pytest.fixture(scope="session")
-def seeded(fleet, place, request):
+def seeded(fleet, place, request, soak):
     """The source server with both workloads in it, and a folder (`seeded.golden`) to reset servers from."""
     source = fleet["source"]
-    source.golden = golden(source, request.config.getoption("--hostile-seed"))
+    source.golden = golden(source, request.config.getoption("--hostile-seed"), seed_hostile.Sizes() if soak else SHORT)
     source.snapshot = Snapshot(source.url)
     return source
 

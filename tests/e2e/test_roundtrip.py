@@ -67,7 +67,7 @@ def test_unservable_files_are_reported(changed_source, empty, tmp_path):
 def test_promise_faithful(source, import_made, copy_made, empty, other):
     """Server to archive to server, and server to server: the independent comparison finds no difference."""
     summary = assert_equal(source, empty.reset(like=import_made.folder))
-    assert summary["compared"]["run"] > 100 and summary["compared"]["version"] > 50
+    assert summary["compared"]["run"] > 45 and summary["compared"]["version"] > 20
     assert_equal(source, other.reset(like=copy_made.folder))
     # A copy of the copy, through an archive made from it, is still the original.
     must(ferry.copy(other, empty.reset(), env={"XDG_STATE_HOME": str(empty.folder / "second")}))

@@ -80,7 +80,7 @@ def test_files_are_what_python_writes(tree_made):
         text = json.dumps(json.loads(data), indent=2) + "\n"
         assert text.encode() == data, name
         seen += 1
-    assert seen > 200
+    assert seen > 120
     tags = [json.loads(path.read_bytes())["mlflow"]["tags"] for name, path in documents(folder) if name.endswith("/run.json")]
     assert all(list(t) == sorted(t) for t in tags) and max(map(len, tags)) > 3
 
@@ -93,7 +93,7 @@ def test_round_trip(source, tree_made, empty, tmp_path):
     for kind in ("run", "logged_model", "model_version", "prompt_version", "trace", "evaluation_dataset", "artifact"):
         assert first["kinds"][kind]["found"] == exported["kinds"][kind]["found"], kind
     summary = assert_equal(holdable(source), empty)
-    assert summary["compared"]["run"] > 100 and summary["compared"]["version"] > 50
+    assert summary["compared"]["run"] > 45 and summary["compared"]["version"] > 20
     second = must(import_(folder, empty, report=tmp_path / "second.json")).report
     assert created(second) == {}
     assert_equal(holdable(source), empty)
@@ -162,7 +162,7 @@ def test_repeated_and_interrupted_exports(changed_source, tmp_path, empty):
     again = must(export(changed_source, folder, report=tmp_path / "again.json")).report
     assert created(again) == {}
     runs = again["kinds"]["run"]
-    assert runs["skipped"] > 100 and 0 < runs["copied"] < 20, runs
+    assert runs["skipped"] > 40 and 0 < runs["copied"] < 20, runs
     must(import_(folder, empty))
     assert_equal(holdable(changed_source), empty)
 
