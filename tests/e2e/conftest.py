@@ -71,7 +71,7 @@ def fleet(place):
 
 
 # Every special case, and few ordinary objects beside them: each test that moves the source pays for all of it.
-SHORT = seed_hostile.Sizes(experiments=6, runs=12, models=3, versions=6)
+SHORT = seed_hostile.Sizes(experiments=6, runs=12, models=4, versions=6)
 
 
 def golden(source, number, sizes):

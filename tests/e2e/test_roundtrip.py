@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 
 import ferry
 from conftest import assert_equal, differences, take_snapshot
@@ -148,30 +149,46 @@ def test_versions_whose_run_is_gone(other, empty, archive, tmp_path):
         assert there.get_file(where + "/MLmodel") == b"artifact_path: model\n"
 
 
+class Kills:
+    """kill -9 at random moments. The moments follow the time that a whole job takes: one that ended before its kill says
+    how long that is now, and is no kill."""
+
+    def __init__(self, seconds):
+        self.seconds, self.rng = seconds, random.Random()
+
+    def one(self, prepare, *arguments):
+        """Runs the job until one is killed; `prepare()` comes before each. Returns the moment, for messages."""
+        for _ in range(30):
+            prepare()
+            delay = self.rng.uniform(0.02, 0.95) * self.seconds
+            start = time.monotonic()
+            if ferry.ferry_killed(delay, *arguments, "--no-progress"):
+                return f"killed after {delay:.3f} s: {arguments}"
+            self.seconds = time.monotonic() - start
+        raise AssertionError(f"thirty jobs ended before their kill: {arguments}")
+
+
 def test_promise_crash_safe(source, export_made, import_made, empty, archive, soak):
     """kill -9 at random moments of export, import and copy, then the same command again: equal, no duplicates."""
-    rng = random.Random()
-    seconds, killed = export_made.seconds, 0
-    for _ in range(20 if soak else 3):
-        killed += ferry.ferry_killed(rng.uniform(0.02, 0.95) * seconds, "export-all", "--src-mlflow-uri", source.url,
-                                     "--archive", archive, "--no-progress")
-    must(ferry.export(source, archive))
-    must(ferry.ferry("check", "--archive", archive, "--read-data"))
-    seconds = import_made.seconds
-    for i in range(20 if soak else 3):
-        if soak:
-            empty.reset()
+    # The long form begins each job with nothing; in the short one killed jobs follow each other.
+    times, kills = (20 if soak else 3), Kills(export_made.seconds)
+    for i in range(times):
+        kills.one(lambda: soak and shutil.rmtree(archive, ignore_errors=True),
+                  "export-all", "--src-mlflow-uri", source.url, "--archive", archive)
+        if soak or i == times - 1:
+            must(ferry.export(source, archive))
+            must(ferry.ferry("check", "--archive", archive, "--read-data"))
+    kills = Kills(import_made.seconds)
+    for i in range(times):
         arguments = ("import-all", "--archive", archive, "--dst-mlflow-uri", empty.url) if i % 2 == 0 else \
                     ("copy-all", "--src-mlflow-uri", source.url, "--dst-mlflow-uri", empty.url)
-        delay = rng.uniform(0.02, 0.95) * seconds
-        killed += ferry.ferry_killed(delay, *arguments, "--no-progress")
+        moment = kills.one(lambda: soak and empty.reset(), *arguments)
         if soak:
             must(ferry.ferry(*arguments, "--no-progress"))
             total, _, text = differences(source, empty, contents=i % 5 == 0)
-            assert total == 0, f"killed after {delay:.3f} s: {arguments}\n{text[:4000]}"
+            assert total == 0, f"{moment}\n{text[:4000]}"
     must(ferry.import_(archive, empty))
     assert_equal(source, empty)
-    assert killed > 0, "nothing was killed: the test shows nothing"
 
 
 def seed_versions(rest, models, versions, seed):
