@@ -8,6 +8,7 @@ import sqlite3
 import time
 
 import ferry
+import pytest
 from conftest import assert_equal, differences, take_snapshot
 from ferry import must
 from proxies import Recorder
@@ -120,6 +121,39 @@ def test_changes_are_carried_over(changed_source, exported, import_made, empty, 
     result = must(ferry.import_(archive, empty, report=tmp_path / "report.json"))
     assert created(result.report)["run"] == 1 and created(result.report)["model_version"] == 1
     assert_equal(changed_source, empty)
+
+
+@pytest.mark.parametrize("state", ["kept", "lost"])
+def test_the_destinations_own_experiment_stays_its_own(other, empty, tmp_path, state):
+    """Runs are added to an experiment that was there; its tags and its life are its own, however often the job runs."""
+    source, there = Rest(other.url), Rest(empty.url)
+    tags = [{"key": "owner", "value": "source"}, {"key": "only here", "value": "1"}]
+    theirs = source.post("experiments/create", name="shared", tags=tags)["experiment_id"]
+    source.post("runs/create", experiment_id=theirs, run_name="one", start_time=1)
+    own = there.post("experiments/create", name="shared", tags=[{"key": "owner", "value": "destination"}])["experiment_id"]
+    there.post("runs/create", experiment_id=own, run_name="its own", start_time=2)
+
+    def copied():
+        if state == "lost":
+            shutil.rmtree(tmp_path / "state", ignore_errors=True)
+        report = must(ferry.copy(other, empty, "--state-dir", tmp_path / "state", report=tmp_path / "report.json")).report
+        experiment = there.get("experiments/get", experiment_id=own)["experiment"]
+        runs = there.post("runs/search", experiment_ids=[own], run_view_type="ALL")["runs"]
+        return report, experiment["lifecycle_stage"], {t["key"]: t["value"] for t in experiment["tags"]}, sorted(
+            r["info"]["run_name"] for r in runs)
+
+    for _ in range(2):
+        report, stage, tags, runs = copied()
+        assert (stage, tags, runs) == ("active", {"owner": "destination", "only here": "1"}, ["its own", "one"])
+        assert any("'owner' kept" in f["text"] for f in report["findings"]), report["findings"]
+    source.post("experiments/set-experiment-tag", experiment_id=theirs, key="only here", value="2")
+    source.post("experiments/delete", experiment_id=theirs)
+    for _ in range(2):
+        report, stage, tags, runs = copied()
+        # A tag that an earlier job has set is known from the ledger, and follows the source.
+        assert (stage, tags, runs) == (
+            "active", {"owner": "destination", "only here": "2" if state == "kept" else "1"}, ["its own", "one"])
+        assert any("stays active" in f["text"] for f in report["findings"]), report["findings"]
 
 
 def test_versions_whose_run_is_gone(other, empty, archive, tmp_path):

@@ -5,6 +5,7 @@
 
 #include "async/sleep.hpp"
 #include "async/task_group.hpp"
+#include "engine/endpoints/adoption.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
 #include "engine/workspaces.hpp"
@@ -16,8 +17,6 @@ namespace {
 
 constexpr int copies_a_page = 1000;
 constexpr auto lock_poll = std::chrono::milliseconds(100);
-// Of an experiment that was in the destination before, and stays as it is.
-constexpr const char* adopted = R"({"adopted":true})";
 
 std::string place_data(std::string_view source_uri, std::string_view uri) {
   return mlflow::to_json(json::object{{"src", source_uri}, {"dst", uri}});
@@ -197,13 +196,15 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   auto const tags = existing.tags();
   auto const source = marked_source(tags, source_server_);
   auto const entry = co_await ledger_->find({Kind::experiment, container.source_id, ""});
-  container.ours = source ? *source == container.source_id
-                          : entry && entry->destination_id == container.id && entry->data != adopted;
+  bool const known = entry && entry->destination_id == container.id;
+  auto adoption = known ? Adoption::parse(entry->data) : std::nullopt;
+  container.ours = source ? *source == container.source_id : known && !adoption;
+  if (!container.ours && !adoption) adoption.emplace();
   co_await see_copies(container);
   if (options_.keep_experiments && !container.ours) {
     if (!context_.options.dry_run) {
       co_await ledger_->put({Kind::experiment, container.source_id, ""},
-                            {container.id, true, record.fingerprint, true, container.deleted, adopted});
+                            {container.id, true, record.fingerprint, true, container.deleted, adoption->data()});
     }
     if (!without_markers(record.experiment.tags()).empty()) {
       context_.report.loss(Kind::experiment, container.source_id, container.name,
@@ -213,7 +214,8 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   }
 
   auto wanted = record.experiment.tags();
-  if (context_.options.marker_tags && mlflow::find_value(tags, marker_server) == nullptr) {
+  // The markers would say that it is a copy, and the next job would change what is the destination's.
+  if (container.ours && context_.options.marker_tags && mlflow::find_value(tags, marker_server) == nullptr) {
     wanted = with_markers(std::move(wanted), source_server_, container.source_id, {});
   } else {
     wanted = without_markers(std::move(wanted));
@@ -221,7 +223,7 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
   for (auto const& tag : wanted) {
     auto const* value = mlflow::find_value(tags, tag.key);
     if (value != nullptr && *value == tag.value) continue;
-    if (value != nullptr && !container.ours) {
+    if (value != nullptr && !container.ours && !adoption->set(tag.key, *value)) {
       context_.report.loss(Kind::experiment, container.source_id, container.name,
                            "tag '" + tag.key + "' kept as it is in the destination's own experiment");
       continue;
@@ -230,10 +232,12 @@ async::Task<> ServerTarget::adopt_experiment(const ExperimentRecord& record, mlf
     if (context_.options.dry_run) continue;
     co_await ensure_writable(container);
     co_await client_.set_experiment_tag(container.id, tag.key, tag.value);
+    if (!container.ours) adoption->put(tag.key, tag.value);
   }
   if (context_.options.dry_run) co_return;
   co_await ledger_->put({Kind::experiment, container.source_id, ""},
-                        {container.id, true, record.fingerprint, true, container.deleted, ""});
+                        {container.id, true, record.fingerprint, true, container.deleted,
+                         container.ours ? "" : adoption->data()});
   // A killed job may have left the wish; the source has restored the experiment since.
   if (!container.source_deleted) co_await ledger_->drop_delete(DeleteKind::experiment, container.id);
   if (container.source_deleted && !container.deleted) {

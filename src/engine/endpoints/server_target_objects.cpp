@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/endpoints/adoption.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/endpoints/server_target.hpp"
 #include "engine/failure.hpp"
@@ -12,8 +13,6 @@ namespace mlferry::engine {
 
 namespace {
 
-// Of an object that was in the destination before the first job: never changed, however often it is met.
-constexpr const char* adopted = R"({"adopted":true})";
 // In place of the id of an object that is about to be made.
 constexpr const char* being_made = "?";
 
@@ -102,7 +101,7 @@ async::Task<ServerTarget::Claim> ServerTarget::claim_object(const ObjectKind& ki
   auto const entry = co_await ledger_->find({kind.kind(), source_id, ""});
   if (entry && seen->by_id.contains(entry->destination_id)) {
     seen->claimed.insert(entry->destination_id);
-    co_return Claim{entry->destination_id, entry->data != adopted};
+    co_return Claim{entry->destination_id, !Adoption::parse(entry->data)};
   }
   bool const marked = context_.options.marker_tags && kind.tags(wanted).has_value();
   auto const identity = kind.identity(wanted);
@@ -146,7 +145,7 @@ async::Task<std::string> ServerTarget::create_object(const ObjectKind& kind, std
 
 async::Task<bool> ServerTarget::made_before(Kind kind, std::string source_id) {
   auto const entry = co_await ledger_->find({kind, std::move(source_id), ""});
-  co_return entry && entry->data != adopted;
+  co_return entry && !Adoption::parse(entry->data);
 }
 
 async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
@@ -227,7 +226,7 @@ async::Task<Outcome> ServerTarget::put_object(ObjectRecord record) {
   bool const settled = mapped.losses.empty() && left.empty();
   bool const sleeps = kind.wakes_last() && (is_new || (claim.ours && !equal));
   co_await ledger_->put({record.kind, record.id, ""}, {existing.id, settled && !sleeps, record.fingerprint,
-                                                       true, false, ours ? "" : adopted});
+                                                       true, false, ours ? "" : Adoption().data()});
   if (sleeps) sleepers_.push_back({record, existing.id, wanted, settled});
   if (is_new) co_return Outcome::created;
   co_return equal ? Outcome::unchanged : Outcome::updated;
