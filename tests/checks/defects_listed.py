@@ -5,33 +5,17 @@ usage: defects_listed.py               check; prints an "ok" line, or one line f
        defects_listed.py --self-test   check deliberately wrong tables: each must be found
 """
 
-import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+from named_tests import ROOT, run_self_test, tests_there, wrong_names  # noqa: E402
+
 DOCUMENT = ROOT / "docs" / "coming-from-mlflow-export-import.md"
 NAMES = ROOT / "src" / "cli" / "package_names.hpp"
 GROUPS = {"A": 1, "G": 12, "R": 15, "E": 12, "M": 23, "L": 8, "T": 8, "P": 7, "V": 5, "B": 9, "H": 4, "C": 5}
 EXPECTED = [f"{group}{number}" for group, most in GROUPS.items() for number in range(1, most + 1)]
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.*?) \| (.*?) \| (.*) \|$")
-TEST = re.compile(r"`([a-z_0-9]+\.(?:py|cpp))::([^`]+)`")
-
-
-def tests_there():
-    """{file name: [names of its tests]}"""
-    found = {}
-    for path in (ROOT / "tests").rglob("*_test.cpp"):
-        found[path.name] = found.get(path.name, []) + re.findall(r'TEST_CASE\(\s*"([^"]+)', path.read_text(encoding="utf-8"))
-    for path in (ROOT / "tests" / "e2e").glob("test_*.py"):
-        found[path.name] = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return found
-
-
-def has_test(tests, file, name):
-    if file.endswith(".py"):
-        return name in tests.get(file, [])
-    return any(test.startswith(name) for test in tests.get(file, []))
 
 
 def check(text, tests, commands):
@@ -45,12 +29,10 @@ def check(text, tests, commands):
         seen.append(number)
         if not theirs.strip() or not ours.strip():
             problems.append(f"{number}: a column is empty")
-        named = TEST.findall(shown)
+        wrong, named = wrong_names(number, shown, tests)
+        problems += wrong
         if not named:
             problems.append(f"{number}: no test is named")
-        for file, name in named:
-            if not has_test(tests, file, name):
-                problems.append(f"{number}: there is no test {file}::{name}")
     for number in EXPECTED:
         if seen.count(number) != 1:
             problems.append(f"{number}: is in the table {seen.count(number)} times")
@@ -63,25 +45,18 @@ def self_test():
     tests = {"a_test.cpp": ["things: work always"], "test_b.py": ["test_c"]}
     rows = {number: f"| {number} | bad | good | `test_b.py::test_c` |" for number in EXPECTED}
     rows["A1"] = "| A1 | bad | good | `a_test.cpp::things: work`, `test_b.py::test_c` |"
-    good = lambda changed: "\n".join({**rows, **changed}.values()) + "\n`export-all`"  # noqa: E731
-    if check(good({}), tests, ["export-all"]):
-        sys.exit(f"self-test: the right table was refused: {check(good({}), tests, ['export-all'])}")
-    wrong = [
-        ({"R3": ""}, [], "R3: is in the table 0 times"),
-        ({"R3": rows["R4"]}, [], "R4: is in the table 2 times"),
-        ({"R3": rows["R3"] + "\n| Z1 | a | b | `test_b.py::test_c` |"}, [], "Z1: no such defect"),
-        ({"R3": "| R3 | a | b | see there |"}, [], "R3: no test is named"),
-        ({"R3": "| R3 |  | b | `test_b.py::test_c` |"}, [], "R3: a column is empty"),
-        ({"R3": "| R3 | a | b | `test_b.py::test_` |"}, [], "R3: there is no test test_b.py::test_"),
-        ({"R3": "| R3 | a | b | `a_test.cpp::work` |"}, [], "R3: there is no test a_test.cpp::work"),
-        ({"R3": "| R3 | a | b | `none_test.cpp::things` |"}, [], "R3: there is no test none_test.cpp::things"),
-        ({}, ["export-run"], "the command export-run is not in it"),
-    ]
-    for changed, commands, expected in wrong:
-        problems = check(good(changed), tests, ["export-all", *commands])
-        if expected not in problems:
-            sys.exit(f"self-test: expected {expected!r}, got {problems}")
-    print(f"ok self-test: {len(wrong)} wrong tables found")
+    good = lambda changed, more=(): ("\n".join({**rows, **changed}.values()) + "\n`export-all`", tests, ["export-all", *more])  # noqa: E731
+    run_self_test(check, good({}), [
+        (good({"R3": ""}), "R3: is in the table 0 times"),
+        (good({"R3": rows["R4"]}), "R4: is in the table 2 times"),
+        (good({"R3": rows["R3"] + "\n| Z1 | a | b | `test_b.py::test_c` |"}), "Z1: no such defect"),
+        (good({"R3": "| R3 | a | b | see there |"}), "R3: no test is named"),
+        (good({"R3": "| R3 |  | b | `test_b.py::test_c` |"}), "R3: a column is empty"),
+        (good({"R3": "| R3 | a | b | `test_b.py::test_` |"}), "R3: there is no test test_b.py::test_"),
+        (good({"R3": "| R3 | a | b | `a_test.cpp::work` |"}), "R3: there is no test a_test.cpp::work"),
+        (good({"R3": "| R3 | a | b | `none_test.cpp::things` |"}), "R3: there is no test none_test.cpp::things"),
+        (good({}, ["export-run"]), "the command export-run is not in it"),
+    ])
 
 
 def main(arguments):
