@@ -1,6 +1,7 @@
 // Registered models, prompts and evaluation datasets.
 
 #include <algorithm>
+#include <set>
 
 #include "engine/endpoints/tree_documents.hpp"
 #include "engine/endpoints/tree_layout.hpp"
@@ -31,6 +32,17 @@ std::string artifact_path(std::string_view source, std::string_view owner) {
   while (rest.starts_with('/')) rest.remove_prefix(1);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   return std::string(rest);
+}
+
+// An export of one version has the prompt with the aliases of all.
+void keep_aliases_of_versions(RegisteredModelRecord& record) {
+  json::array kept;
+  for (auto const& [alias, version] : record.model.aliases()) {
+    auto const is_it = [&](const auto& item) { return std::to_string(item.version.number()) == version; };
+    if (std::any_of(record.versions.begin(), record.versions.end(), is_it))
+      kept.push_back(json::object{{"alias", alias}, {"version", version}});
+  }
+  record.model.doc["aliases"] = std::move(kept);
 }
 
 }  // namespace
@@ -295,10 +307,11 @@ async::Task<std::optional<RegisteredModelRecord>> TreeSource::read_own_prompt(st
   co_return record;
 }
 
-// The package has versions only: what they are versions of is made of their names.
+// The package has versions only: what they are versions of is made of their names. Our stanza has the prompt, too.
 async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts(std::vector<std::string> folders) {
   std::map<std::string, RegisteredModelRecord> by_name;
   bool whole = true;  // every version with mlferry's document
+  std::set<std::string> without_prompt;
   for (auto const& folder : folders) {
     auto const name = path_below(folder, "prompt.json");
     auto read = [&]() -> async::Task<> {
@@ -315,9 +328,18 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts
       version.fingerprint = "tree:" + document.of;
       std::string const prompt_name(version.version.name());
       auto& record = by_name[prompt_name];
-      record.model.doc = {
-          {"name", prompt_name},
-          {"tags", json::array{json::object{{"key", mlflow::prompt_tag}, {"value", "true"}}}}};
+      auto const* stanza = document.own ? mlflow::get_object(document.file, own_stanza_name) : nullptr;
+      if (auto const* own = stanza == nullptr ? nullptr : mlflow::get_object(*stanza, "prompt")) {
+        from_archive(*own, record);
+        if (record.model.name() != prompt_name)
+          throw mlflow::JsonError(name + ": the prompt in its stanza 'mlferry' has another name than the version");
+        without_prompt.erase(prompt_name);
+      } else if (record.model.doc.empty()) {
+        record.model.doc = {
+            {"name", prompt_name},
+            {"tags", json::array{json::object{{"key", mlflow::prompt_tag}, {"value", "true"}}}}};
+        without_prompt.insert(prompt_name);
+      }
       for (auto const& other : record.versions) {
         if (other.version.number() == version.version.number())
           throw mlflow::JsonError(name + ": a second version " + std::to_string(other.version.number()) +
@@ -334,9 +356,12 @@ async::Task<std::vector<RegisteredModelRecord>> TreeSource::read_package_prompts
     if (!models_given_.insert(name).second) continue;  // old servers list prompts among models
     std::sort(record.versions.begin(), record.versions.end(),
               [](const auto& a, const auto& b) { return a.version.number() < b.version.number(); });
-    context_.report.loss(Kind::prompt, name, name,
-                         std::string("the export holds no aliases, tags and description of the prompt") +
-                             (whole ? "" : ", nor its response format"));
+    if (without_prompt.contains(name)) {
+      context_.report.loss(Kind::prompt, name, name,
+                           std::string("the export holds no aliases, tags and description of the prompt") +
+                               (whole ? "" : ", nor its response format"));
+    }
+    keep_aliases_of_versions(record);
     records.push_back(std::move(record));
   }
   co_return records;
