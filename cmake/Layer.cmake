@@ -17,6 +17,17 @@ function(mlferry_precompile target)
   target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
 endfunction()
 
+# Compiles eight files as one: what they instantiate alike is made once. Their file-local names must differ; files whose
+# names are few and the same by design stand apart: ALONE.
+function(mlferry_group target)
+  cmake_parse_arguments(G "" "" "ALONE" ${ARGN})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  if(G_ALONE)
+    file(GLOB_RECURSE alone CONFIGURE_DEPENDS ${G_ALONE})
+    set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()
+
 # mlferry_layer(<name> SOURCES <glob>... LINK <targets>... [PRECOMPILE <headers>...]): one static library a layer.
 function(mlferry_layer name)
   cmake_parse_arguments(L "" "" "SOURCES;LINK;PRECOMPILE" ${ARGN})

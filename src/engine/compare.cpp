@@ -218,8 +218,8 @@ class Comparison {
       if (equal_with_ids(pending.text)) continue;
       outcome_[{pending.kind, pending.id}] = false;
       add_difference(pending.kind, pending.id, pending.name,
-                     pending.text.field + ": " + quoted(pending.text.original) + " became " +
-                         quoted(pending.text.copy) + ", which is not its copy");
+                     pending.text.field + ": " + in_quotes(pending.text.original) + " became " +
+                         in_quotes(pending.text.copy) + ", which is not its copy");
     }
     for (auto const& [key, equal] : outcome_) {
       if (equal) {

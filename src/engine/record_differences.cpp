@@ -16,7 +16,7 @@ using mlflow::KeyValues;
 
 void compare_text(Differences& out, const std::string& field, std::string_view original,
                   std::string_view copy) {
-  if (original != copy) out.fields.push_back(field + ": " + quoted(original) + " became " + quoted(copy));
+  if (original != copy) out.fields.push_back(field + ": " + in_quotes(original) + " became " + in_quotes(copy));
 }
 
 void compare_number(Differences& out, const std::string& field, std::optional<std::int64_t> original,
@@ -39,14 +39,14 @@ void compare_maps(Differences& out, const std::string& what,
   for (auto const& [key, value] : original) {
     auto const found = copy.find(key);
     if (found == copy.end()) {
-      out.fields.push_back(what + " " + quoted(key) + " is missing");
+      out.fields.push_back(what + " " + in_quotes(key) + " is missing");
     } else if (found->second != value) {
-      out.fields.push_back(what + " " + quoted(key) + ": " + quoted(value) + " became " +
-                           quoted(found->second));
+      out.fields.push_back(what + " " + in_quotes(key) + ": " + in_quotes(value) + " became " +
+                           in_quotes(found->second));
     }
   }
   for (auto const& [key, value] : copy) {
-    if (!original.contains(key)) out.fields.push_back(what + " " + quoted(key) + " is not in the original");
+    if (!original.contains(key)) out.fields.push_back(what + " " + in_quotes(key) + " is not in the original");
   }
 }
 
@@ -103,23 +103,23 @@ void compare_histories(Differences& out, const RunRecord& original, const RunRec
   for (auto const& series : original.history) {
     auto const found = there.find(series.key);
     if (found == there.end()) {
-      out.fields.push_back("metric " + quoted(series.key) + " is missing");
+      out.fields.push_back("metric " + in_quotes(series.key) + " is missing");
       continue;
     }
     auto const a = sorted_points(series);
     auto const b = sorted_points(*found->second);
     if (a.size() != b.size()) {
-      out.fields.push_back("metric " + quoted(series.key) + ": " + std::to_string(a.size()) +
+      out.fields.push_back("metric " + in_quotes(series.key) + ": " + std::to_string(a.size()) +
                            " values became " + std::to_string(b.size()));
     } else if (a != b) {
       auto const first = std::mismatch(a.begin(), a.end(), b.begin()).first;
-      out.fields.push_back("metric " + quoted(series.key) + ": the values differ, first at step " +
+      out.fields.push_back("metric " + in_quotes(series.key) + ": the values differ, first at step " +
                            std::to_string(std::get<1>(*first)));
     }
     there.erase(found);
   }
   for (auto const& [key, series] : there)
-    out.fields.push_back("metric " + quoted(key) + " is not in the original");
+    out.fields.push_back("metric " + in_quotes(key) + " is not in the original");
 }
 
 std::multiset<std::string> canonical_datasets(const json::array& inputs) {
@@ -185,7 +185,7 @@ std::multiset<std::string> metric_rows(const mlflow::LoggedModel& model) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   std::string out = "'";
   for (auto const c : text.substr(0, most))
@@ -323,7 +323,7 @@ void compare_assessments(Differences& out, const json::object& original, const j
   for (auto const& [id, assessment] : wanted) {
     auto const found = there.find(id);
     if (found == there.end()) {
-      out.fields.push_back("assessment " + quoted(id) + " is missing");
+      out.fields.push_back("assessment " + in_quotes(id) + " is missing");
       continue;
     }
     auto a = members(assessment);
@@ -338,7 +338,7 @@ void compare_assessments(Differences& out, const json::object& original, const j
     compare_maps(out, "assessment " + id + " metadata", metadata_a, metadata_b);
   }
   for (auto const& [id, assessment] : there) {
-    if (!wanted.contains(id)) out.fields.push_back("assessment " + quoted(id) + " is not in the original");
+    if (!wanted.contains(id)) out.fields.push_back("assessment " + in_quotes(id) + " is not in the original");
   }
 }
 
@@ -406,7 +406,7 @@ std::string span_difference(const json::array& original, const json::array& copy
   auto const at = static_cast<std::size_t>(parting - in_a->begin());
   auto const from = at > 30 ? at - 30 : 0;
   auto const part = [&](const std::string& text) {
-    return quoted(text.substr(std::min(from, text.size()), 70));
+    return in_quotes(text.substr(std::min(from, text.size()), 70));
   };
   return "a span: ..." + part(*in_a) + " became ..." + part(*in_b);
 }

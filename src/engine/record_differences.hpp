@@ -37,6 +37,6 @@ Differences differences(const TraceRecord& original, const TraceRecord& copy);
 std::string span_difference(const json::array& original, const json::array& copy);
 
 // Value for messages: quoted, one line, at most 80 characters.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace mlferry::engine

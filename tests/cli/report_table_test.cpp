@@ -11,7 +11,7 @@ using mlferry::cli::TableKind;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
+bool shows(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -60,21 +60,21 @@ TEST_SUITE("cli") {
     report.notes.push_back("be careful");
     report.hidden.push_back("some are not shown");
     auto const table = report_table(report, TableKind::transfer);
-    CHECK(has(table, "from: http://a\n"));
-    CHECK(has(table, "archive b\n"));
+    CHECK(shows(table, "from: http://a\n"));
+    CHECK(shows(table, "archive b\n"));
     CHECK(row_of(table, "runs") == Words{"10", "6", "4", "3", "1", "-"});
     CHECK(row_of(table, "experiments") == Words{"0", "0", "0", "0", "0", "-"});
-    CHECK(has(table, "2.0 KiB of artifacts in 2.0 s"));
-    CHECK(has(table, "Not copied yet: 12 traces, an unknown number of webhooks"));
-    CHECK(has(table, "Note: be careful\n"));
-    CHECK(has(table, "Hidden: some are not shown\n"));
-    CHECK(has(table, "Failed:\n  run r9 (nine): a cause\n"));
-    CHECK(has(table, "Skipped:\n  run r8 (eight): a reason\n"));
-    CHECK(has(table, "  run r1: a loss\n"));
-    CHECK_FALSE(has(table, "Different:"));
-    CHECK_FALSE(has(table, "Dry run"));
+    CHECK(shows(table, "2.0 KiB of artifacts in 2.0 s"));
+    CHECK(shows(table, "Not copied yet: 12 traces, an unknown number of webhooks"));
+    CHECK(shows(table, "Note: be careful\n"));
+    CHECK(shows(table, "Hidden: some are not shown\n"));
+    CHECK(shows(table, "Failed:\n  run r9 (nine): a cause\n"));
+    CHECK(shows(table, "Skipped:\n  run r8 (eight): a reason\n"));
+    CHECK(shows(table, "  run r1: a loss\n"));
+    CHECK_FALSE(shows(table, "Different:"));
+    CHECK_FALSE(shows(table, "Dry run"));
     report.dry_run = true;
-    CHECK(has(report_table(report, TableKind::transfer), "Dry run: nothing was written"));
+    CHECK(shows(report_table(report, TableKind::transfer), "Dry run: nothing was written"));
 
     Report comparison;
     comparison.verified(Kind::run);
@@ -93,25 +93,25 @@ TEST_SUITE("cli") {
     report.not_copied["traces"] = 1;
     auto const table = report_table(report, TableKind::verification);
     CHECK(row_of(table, "artifacts") == Words{"3", "1", "1", "1"});
-    CHECK(has(table, "Different:\n  artifact r:f: one\n  artifact r:f: two\n"));
-    CHECK(has(table, "Not compared: 1 traces"));
+    CHECK(shows(table, "Different:\n  artifact r:f: one\n  artifact r:f: two\n"));
+    CHECK(shows(table, "Not compared: 1 traces"));
   }
 
   TEST_CASE("report table: what is left out is counted") {
     Report report;
     for (int i = 0; i < 25; ++i) report.failed(Kind::run, "r" + std::to_string(i), "", "c");
     auto const table = report_table(report, TableKind::transfer);
-    CHECK(has(table, "run r19: c\n"));
-    CHECK_FALSE(has(table, "run r20: c\n"));
-    CHECK(has(table, "and 5 more"));
-    CHECK(has(report_table(report, TableKind::transfer, 3), "and 22 more"));
+    CHECK(shows(table, "run r19: c\n"));
+    CHECK_FALSE(shows(table, "run r20: c\n"));
+    CHECK(shows(table, "and 5 more"));
+    CHECK(shows(report_table(report, TableKind::transfer, 3), "and 22 more"));
   }
 
   TEST_CASE("report table: a name cannot forge lines or reach the terminal") {
     Report report;
     report.failed(Kind::run, "r\nFailed:\n  run x: forged", "\x1b[2J\r", "a\x07");
     auto const table = report_table(report, TableKind::transfer);
-    CHECK_FALSE(has(table, "\n  run x: forged"));
+    CHECK_FALSE(shows(table, "\n  run x: forged"));
     for (auto const c : table) CHECK((static_cast<unsigned char>(c) >= 0x20 || c == '\n'));
   }
 }

@@ -250,15 +250,15 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("differences: values in messages are one line and short") {
-    CHECK(quoted("") == "''");
-    CHECK(quoted("a\nb\tc\x7f") == "'a b c '");
-    CHECK(quoted(std::string(80, 'x')) == "'" + std::string(80, 'x') + "'");
-    CHECK(quoted(std::string(81, 'x')) == "'" + std::string(80, 'x') + "… (81 bytes)'");
+    CHECK(in_quotes("") == "''");
+    CHECK(in_quotes("a\nb\tc\x7f") == "'a b c '");
+    CHECK(in_quotes(std::string(80, 'x')) == "'" + std::string(80, 'x') + "'");
+    CHECK(in_quotes(std::string(81, 'x')) == "'" + std::string(80, 'x') + "… (81 bytes)'");
     // Never half a character.
     for (std::size_t lead = 75; lead < 82; ++lead) {
       std::string text(lead, 'x');
       for (int i = 0; i < 10; ++i) text += "\xf0\x9f\x9a\xa2";
-      CHECK_NOTHROW(mlflow::parse_json(mlflow::to_json(json::value(quoted(text))), "quoted"));
+      CHECK_NOTHROW(mlflow::parse_json(mlflow::to_json(json::value(in_quotes(text))), "quoted"));
     }
   }
 }

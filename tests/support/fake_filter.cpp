@@ -38,7 +38,7 @@ class Scanner {
     return true;
   }
   // 'x', "x" or `x`: no escapes, as on the server.
-  std::string quoted(std::string_view quotes) {
+  std::string in_quotes(std::string_view quotes) {
     if (rest_.empty() || quotes.find(rest_.front()) == quotes.npos) refuse(all_);
     char const quote = rest_.front();
     auto const end = rest_.find(quote, 1);
@@ -99,7 +99,7 @@ std::vector<Clause> parse_filter(std::string_view text) {
     if (scanner.take('.')) {
       clause.entity = canonical_entity(first);
       bool const is_quoted = scanner.peek() == '"' || scanner.peek() == '`';
-      clause.key = is_quoted ? scanner.quoted("\"`") : scanner.name(true);
+      clause.key = is_quoted ? scanner.in_quotes("\"`") : scanner.name(true);
     } else {
       clause.entity = "attributes";
       clause.key = std::move(first);
@@ -116,7 +116,7 @@ std::vector<Clause> parse_filter(std::string_view text) {
       refuse(text);
     }
     scanner.skip_space();
-    clause.value = scanner.quoted("'\"");
+    clause.value = scanner.in_quotes("'\"");
     clauses.push_back(std::move(clause));
     if (scanner.at_end()) return clauses;
     if (!scanner.take_word("AND")) refuse(text);

@@ -58,7 +58,7 @@ async::Task<ExportPlan> plan_prompts(Runtime&, mlflow::Client& client, const Pac
   co_return plan;
 }
 
-void check_version(const PackageExport& job) {
+void check_prompt_version(const PackageExport& job) {
   if (read_versions("--prompt-version", job.version).size() != 1)
     throw UsageError("--prompt-version: give one version number");
 }
@@ -71,7 +71,7 @@ void check_prompts(const PackageExport& job) {
 
 void add_prompt_exports(CLI::App& app, Run& run) {
   auto prompt = add_export(app, run, "export-prompt", "Write one version of a prompt into a directory",
-                           plan_prompt, check_version);
+                           plan_prompt, check_prompt_version);
   add_wanted(prompt, "--prompt-name", "The prompt");
   prompt.app->add_option("--prompt-version", prompt.job->version, "The version's number")->required();
   auto prompts =

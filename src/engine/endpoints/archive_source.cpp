@@ -9,7 +9,7 @@ namespace mlferry::engine {
 namespace {
 
 constexpr std::size_t objects_a_page = 100;
-constexpr std::size_t models_a_page = 50;
+constexpr std::size_t models_a_step = 50;
 constexpr std::uint64_t page_memory = 8u << 20;
 
 template <class Record>
@@ -105,7 +105,7 @@ class ArchiveSource::ModelPages final : public Pages<RegisteredModelRecord> {
  private:
   async::Task<std::vector<RegisteredModelRecord>> next_records() {
     auto page = co_await source_.snapshot_->objects(std::string(kind_name(kinds_[kind_])), std::nullopt, after_,
-                                                 models_a_page);
+                                                 models_a_step);
     auto const kind = kinds_[kind_];
     after_ = page.next;
     if (after_ == 0 || page.objects.empty()) {
@@ -164,7 +164,7 @@ class ArchiveSource::DocumentPages final : public Pages<ObjectRecord> {
   async::Task<std::vector<ObjectRecord>> next_records() {
     auto permit = std::make_shared<async::Permit>(co_await source_.context_.memory.acquire(page_memory));
     auto page = co_await source_.snapshot_->objects(std::string(kind_name(kind_)), std::nullopt, after_,
-                                                    models_a_page);
+                                                    models_a_step);
     after_ = page.next;
     done_ = page.next == 0 || page.objects.empty();
     std::vector<ObjectRecord> records;

@@ -9,7 +9,7 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::size_t models_a_page = 100;
+constexpr std::size_t logged_models_a_step = 100;
 
 archive::ObjectRow row_of(Kind kind, std::string_view id, std::string_view parent, std::string_view name,
                           bool deleted, const std::string& fingerprint) {
@@ -75,7 +75,7 @@ async::Task<std::vector<std::string>> ArchiveTarget::known_logged_models(std::st
   std::int64_t after = 0;
   do {
     auto page =
-        co_await base_->objects(std::string(kind_name(Kind::logged_model)), container, after, models_a_page);
+        co_await base_->objects(std::string(kind_name(Kind::logged_model)), container, after, logged_models_a_step);
     for (auto const& object : page.objects) ids.push_back(object.row.id);
     after = page.next;
   } while (after != 0);

@@ -9,8 +9,6 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr int history_page = 20'000;
-
 // All series of one group of runs under construction.
 struct Group {
   mlflow::Client& client;
@@ -31,7 +29,7 @@ async::Task<> read_one(Group& group, std::string run_id, std::string key) {
   series.points.clear();
   std::string token;
   do {
-    auto page = co_await group.client.history(run_id, key, history_page, token);
+    auto page = co_await group.client.history(run_id, key, mlflow::Client::history_a_page, token);
     series.points.insert(series.points.end(), page.items.begin(), page.items.end());
     if (page.items.empty()) break;
     token = page.next_token;

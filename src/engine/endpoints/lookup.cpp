@@ -12,7 +12,7 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int rows_a_page = 1000;
-constexpr std::size_t runs_a_filter = 200;
+constexpr std::size_t run_ids_a_filter = 200;
 constexpr std::string_view parent_tag = "mlflow.parentRunId";
 
 template <class Found>
@@ -148,7 +148,7 @@ async::Task<std::map<std::string, mlflow::Run>> find_runs(mlflow::Client& client
     if (auto const literal = mlflow::filter_literal(ids[i])) {
       list += (n++ == 0 ? "" : ",") + *literal;
     }
-    if (n == 0 || (n < runs_a_filter && i + 1 < ids.size())) continue;
+    if (n == 0 || (n < run_ids_a_filter && i + 1 < ids.size())) continue;
     co_await walk_runs(client, experiment_id, "attributes.run_id IN (" + list + ")", mlflow::View::all, take);
     list.clear();
     n = 0;

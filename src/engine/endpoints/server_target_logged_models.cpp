@@ -20,7 +20,6 @@ constexpr std::string_view versions_tag =
 // On a server without logged models.
 constexpr const char* carriers_home = "mlferry:logged_models";
 constexpr const char* carriers_experiment = "mlferry: logged models";
-constexpr int history_page = 20'000;
 
 struct ModelMetric {
   std::string key;
@@ -196,7 +195,7 @@ async::Task<> ServerTarget::put_model_metrics(const LoggedModelRecord& record, s
         auto& points = histories[row.key];
         std::string token;
         do {
-          auto page = co_await client_.history(run->id, row.key, history_page, token);
+          auto page = co_await client_.history(run->id, row.key, mlflow::Client::history_a_page, token);
           points.insert(points.end(), page.items.begin(), page.items.end());
           token = page.items.empty() ? std::string() : page.next_token;
         } while (!token.empty());

@@ -21,7 +21,6 @@ constexpr std::string_view parent_tag = "mlflow.parentRunId";
 constexpr std::string_view history_tag = "mlflow.log-model.history";
 constexpr std::string_view name_tag = "mlflow.runName";
 constexpr std::size_t links_a_page = 500;
-constexpr int history_page = 20'000;
 
 // The bytes of at most `most` characters.
 std::size_t end_of_characters(std::string_view utf8, std::size_t most) {
@@ -48,7 +47,7 @@ async::Task<> drop_logged(mlflow::Client& client, std::string run_id, std::vecto
     std::set<StoredPoint> there;
     std::string token;
     do {
-      auto page = co_await client.history(run_id, series.key, history_page, token);
+      auto page = co_await client.history(run_id, series.key, mlflow::Client::history_a_page, token);
       for (auto const& point : page.items) there.insert(stored_point(point));
       token = page.items.empty() ? std::string() : page.next_token;
     } while (!token.empty());

@@ -13,7 +13,7 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int traces_a_page = 500;
-constexpr int experiments_a_question = 200;
+constexpr int experiments_at_a_time = 200;
 constexpr const char* spans_location_tag = "mlflow.trace.spansLocation";
 constexpr const char* artifact_location_tag = "mlflow.artifactLocation";
 constexpr const char* source_run_key = "mlflow.sourceRun";
@@ -92,7 +92,7 @@ async::Task<> ServerTarget::look_for_traces() {
   if (!capabilities_.traces_v3) co_return;
   std::string token;
   do {
-    auto page = co_await client_.search_experiments(mlflow::View::all, experiments_a_question, token);
+    auto page = co_await client_.search_experiments(mlflow::View::all, experiments_at_a_time, token);
     std::vector<std::string> ids;
     for (auto const& experiment : page.items) ids.emplace_back(experiment.id());
     auto const traces = co_await client_.search_traces(ids, "", 1, "");

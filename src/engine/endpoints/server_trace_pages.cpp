@@ -12,8 +12,8 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int most_traces_a_search = 500;
-constexpr std::size_t most_group = 100;
-constexpr std::size_t group_target_bytes = 6u << 20;
+constexpr std::size_t most_traces_a_group = 100;
+constexpr std::size_t trace_group_bytes = 6u << 20;
 // How a span names a file of its trace.
 constexpr std::string_view attachment_scheme = "mlflow-attachment:";
 
@@ -110,7 +110,7 @@ class TracePages final : public Pages<TraceRecord> {
 
   async::Task<> complete(std::vector<TraceRecord>& group) {
     auto permit =
-        std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
+        std::make_shared<async::Permit>(co_await source_.context().memory.acquire(trace_group_bytes));
     std::size_t bytes = 0;
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
       for (auto& record : group) tasks.spawn(complete_or_say_why(record, bytes));
@@ -121,7 +121,7 @@ class TracePages final : public Pages<TraceRecord> {
     permit->shrink_to(bytes);
     if (bytes > 0) {
       group_size_ = std::clamp<std::size_t>(
-          std::min(group_target_bytes * group.size() / bytes, group_size_ * 2), 1, most_group);
+          std::min(trace_group_bytes * group.size() / bytes, group_size_ * 2), 1, most_traces_a_group);
     }
   }
 

@@ -9,15 +9,15 @@ namespace mlferry::engine {
 namespace {
 
 constexpr int runs_a_page = 1000;
-constexpr int traces_a_page = 500;
-constexpr std::size_t experiments_a_question = 100;
+constexpr int linked_traces_a_page = 500;
+constexpr std::size_t experiments_a_search = 100;
 
 class Reader {
  public:
   Reader(const Context& context, mlflow::Client& client, std::vector<std::string> traced)
       : context_(context), client_(client), slots_(context.executor, context.options.jobs) {
-    for (std::size_t i = 0; i < traced.size(); i += experiments_a_question) {
-      auto const end = std::min(traced.size(), i + experiments_a_question);
+    for (std::size_t i = 0; i < traced.size(); i += experiments_a_search) {
+      auto const end = std::min(traced.size(), i + experiments_a_search);
       questions_.emplace_back(traced.begin() + static_cast<std::ptrdiff_t>(i),
                               traced.begin() + static_cast<std::ptrdiff_t>(end));
     }
@@ -62,7 +62,7 @@ class Reader {
     for (auto const& experiments : questions_) {
       std::string token;
       do {
-        auto page = co_await client_.search_traces(experiments, filter, traces_a_page, token);
+        auto page = co_await client_.search_traces(experiments, filter, linked_traces_a_page, token);
         token = page.items.empty() ? std::string() : page.next_token;
         for (auto const& trace : page.items) take(trace);
       } while (!token.empty());

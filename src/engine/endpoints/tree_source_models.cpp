@@ -14,7 +14,7 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::size_t most_page = 50;
+constexpr std::size_t models_a_batch = 50;
 
 std::vector<std::string> texts_in(const json::array& list) {
   std::vector<std::string> out;
@@ -62,7 +62,7 @@ class TreeSource::ModelPages final : public Pages<RegisteredModelRecord> {
       records.push_back(std::move(*record));
       co_return records;
     }
-    while (at_ < places_.size() && records.size() < most_page) {
+    while (at_ < places_.size() && records.size() < models_a_batch) {
       auto record = co_await source_.read_model(places_[at_++]);
       if (record) records.push_back(std::move(*record));
     }
@@ -374,7 +374,7 @@ class TreeSource::DatasetPages final : public Pages<ObjectRecord> {
   async::Task<std::optional<std::vector<ObjectRecord>>> next() override {
     if (!listed_) co_await list();
     std::vector<ObjectRecord> records;
-    while (at_ < places_.size() && records.size() < most_page) {
+    while (at_ < places_.size() && records.size() < models_a_batch) {
       auto record = co_await source_.read_dataset(places_[at_++]);
       if (!record) continue;
       if (!record->fingerprint.empty() && !source_.context_.options.full) {

@@ -13,7 +13,7 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr std::size_t most_page = 100;
+constexpr std::size_t members_a_batch = 100;
 constexpr std::uint64_t page_text_bytes = 2u << 20;
 // A document takes up to this many times the bytes of its text.
 constexpr std::uint64_t memory_per_byte = 4;
@@ -67,7 +67,7 @@ class TreeSource::ExperimentPages final : public Pages<ExperimentRecord> {
     if (!std::exchange(known_given_, true)) {
       for (auto const& [id, container] : source_.containers_) records.push_back(co_await source_.read_gathering(id));
     }
-    while (at_ < entries_.size() && records.size() < most_page) {
+    while (at_ < entries_.size() && records.size() < members_a_batch) {
       auto const [place, name] = entries_[at_++];
       auto record = co_await source_.read_experiment(place, name);
       if (record) records.push_back(std::move(*record));
@@ -225,7 +225,7 @@ class TreeSource::ChildPages : public Pages<Record> {
     if (list_ == nullptr || at_ == list_->size()) co_return std::nullopt;
     std::uint64_t bytes = 0;
     auto end = at_;
-    for (; end < list_->size() && end - at_ < most_page && bytes < page_text_bytes; ++end)
+    for (; end < list_->size() && end - at_ < members_a_batch && bytes < page_text_bytes; ++end)
       bytes += co_await text_size((*list_)[end]);
     auto permit = std::make_shared<async::Permit>(
         co_await source_.context_.memory.acquire(least_memory + memory_per_byte * bytes));

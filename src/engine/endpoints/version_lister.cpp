@@ -10,7 +10,7 @@ namespace mlferry::engine {
 
 namespace {
 
-constexpr int models_a_page = 1000;
+constexpr int prompts_a_page = 1000;
 constexpr int versions_a_page = 1000;
 
 std::int64_t newest_number(const mlflow::RegisteredModel& model) {
@@ -74,7 +74,7 @@ async::Task<PromptVersions> list_prompt_versions(const Context& context, mlflow:
   PromptVersions found;
   std::string token;
   do {
-    auto page = co_await client.search_registered_models(prompt_filter, models_a_page, token);
+    auto page = co_await client.search_registered_models(prompt_filter, prompts_a_page, token);
     token = page.items.empty() ? std::string() : page.next_token;
     auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
       for (auto& prompt : page.items) {

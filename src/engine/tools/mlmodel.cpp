@@ -134,7 +134,7 @@ std::string top_key(std::string_view line) {
   return std::string(key);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (char const c : text) out += c == '\'' ? "''" : std::string(1, c);
   return out + "'";
@@ -191,7 +191,7 @@ std::string python_json(const json::value& value) {
 
 std::string stanza(const std::optional<json::array>& inputs, const std::optional<json::array>& outputs) {
   auto const text = [](const std::optional<json::array>& columns) {
-    return columns ? quoted(python_json(*columns)) : std::string("null");
+    return columns ? in_quotes(python_json(*columns)) : std::string("null");
   };
   return "signature:\n  inputs: " + text(inputs) + "\n  outputs: " + text(outputs) + "\n  params: null\n";
 }

@@ -114,6 +114,7 @@ class Client {
   // ordered by run_id, timestamp, step, value.
   async::Task<std::vector<HistoryRow>> history_bulk(std::vector<std::string> run_ids, std::string key);
   static constexpr std::size_t history_bulk_limit = 25000;
+  static constexpr int history_a_page = 20'000;
   async::Task<Page<MetricPoint>> history(std::string run_id, std::string key, int max_results,
                                          std::string page_token);
   struct NewRun {

@@ -2,6 +2,7 @@
 // What the parts of the archive share: where they run, what they may use, and small reads of whole files.
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,9 @@
 #include "storage/backend/backend.hpp"
 
 namespace mlferry::archive {
+
+// Less is hashed faster than it is handed over to the pool.
+inline constexpr std::size_t kInline = 32 * 1024;
 
 struct Context {
   async::Executor executor;

@@ -12,10 +12,9 @@ namespace {
 
 constexpr std::size_t kCachedFrames = 4;
 constexpr std::uint64_t kLargestCached = 2u << 20;
-constexpr std::size_t kInline = 32 * 1024;  // less is hashed faster than it is handed over
 // A writer that copies from this reader may hold all memory while it waits for us: then go on without a
 // permit. There are no more such buffers than open files.
-constexpr auto kPatience = std::chrono::seconds(1);
+constexpr auto kReadPatience = std::chrono::seconds(1);
 
 std::string frame_name(const FrameRef& ref) {
   return ref.pack + ": frame " + std::to_string(ref.number) + " at offset " + std::to_string(ref.offset);
@@ -27,7 +26,7 @@ async::Task<std::shared_ptr<DecodedFrame>> FrameReader::load(FrameRef ref, std::
   auto frame = std::make_shared<DecodedFrame>();
   bool const packed = ref.encoding == Encoding::zstd;
   std::uint64_t const need = std::uint64_t{ref.raw} + (packed ? ref.stored : 0);
-  frame->permit = co_await acquire_patiently(memory_, need, kPatience);
+  frame->permit = co_await acquire_patiently(memory_, need, kReadPatience);
   Buffer stored(ref.stored);
   std::string missing;
   try {

@@ -6,7 +6,6 @@ namespace mlferry::archive {
 
 namespace {
 
-constexpr std::size_t kInline = 32 * 1024;
 constexpr std::uint64_t kMostPackBytes = 512u << 20;  // plus one frame of the largest size is below the limit
 
 }  // namespace

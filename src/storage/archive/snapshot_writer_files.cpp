@@ -12,8 +12,7 @@ namespace {
 
 constexpr std::size_t kSmallChunk = 128 * 1024;  // smaller chunks share frames
 constexpr std::size_t kGroupBytes = 1 << 20;
-constexpr auto kPatience = std::chrono::seconds(30);
-constexpr std::size_t kInline = 32 * 1024;  // less is hashed faster than it is handed over
+constexpr auto kWritePatience = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -62,7 +61,7 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     auto chunk = std::make_unique<Chunk>();
     bool const small = want < kSmallChunk;
     // Twice: what is read, and what it is compressed to.
-    chunk->permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kPatience);
+    chunk->permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kWritePatience);
     chunk->bytes = Buffer(static_cast<std::size_t>(want));
     chunk->size = co_await async::read_full(state.reader, chunk->bytes.span());
     bool const end = chunk->size < want;
