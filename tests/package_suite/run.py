@@ -52,10 +52,12 @@ def results(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", type=pathlib.Path, help="folder of the package's repository")
-    parser.add_argument("--package", action="store_true", help="the package's own code instead, to compare; it has to be installable here")
+    parser.add_argument("--package", action="store_true", help="the package's own code instead, to compare")
     parser.add_argument("--local-artifacts", action="store_true", help="servers that name local folders for artifacts, not their proxy")
+    parser.add_argument("--logged-models", action="store_true", help="log models as MLflow 3 does, not among the run's artifacts")
     options, more = parser.parse_known_args()
-    work = ROOT / "build" / ("package-suite-of-package" if options.package else "package-suite")
+    work = ROOT / "build" / "-".join(["package-suite", *(name for name in ("package", "local_artifacts", "logged_models")
+                                                         if getattr(options, name))])
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(options.checkout / "tests", work / "tests")
     if options.package:
@@ -68,12 +70,15 @@ def main():
                       if options.local_artifacts else ()) for end in ("source", "destination")]
     source, destination = servers
     env = environment({
-        "PYTHONPATH": f"{work if options.package else HERE / 'shim'}:{HERE / 'plugin'}", "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC",
+        "PYTHONPATH": ":".join(map(str, (*([] if options.package else [HERE / "shim"]), work, HERE / "plugin"))), "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC",
         "MLFLOW_TRACKING_URI": source.url, "MLFLOW_TRACKING_URI_SRC": source.url, "MLFLOW_TRACKING_URI_DST": destination.url,
         "MLFERRY_BIN": str(ROOT / "build" / "release" / "mlferry"), "MLFERRY_NO_MARKER_TAGS": "true",
         "MLFERRY_STATE_DIR": str(work / "state"), "PACKAGE_SUITE_JOURNAL": str(journal)})
+    if options.logged_models:
+        env["PACKAGE_SUITE_LOGGED_MODELS"] = "1"
     python = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "for_current_mlflow", "--rootdir", str(work)]
-    everything, left_out = collected(python, work, env), {} if options.package else not_applicable()
+    # Two files of the package's tests cannot even import its code.
+    everything, left_out = ([], {}) if options.package else (collected(python, work, env), not_applicable())
     reasons = {name: left_out.get(name) or left_out.get(name.partition("::")[0]) for name in everything}
     unknown = [name for name in left_out if not any(test == name or test.startswith(name + "::") for test in everything)]
     if unknown:
@@ -86,7 +91,8 @@ def main():
             server.launch()
         for server in servers:
             server.wait()
-        subprocess.run([*python, "-q", "--tb=short", "-W", "ignore", f"--junit-xml={report}", *deselected, *more],
+        subprocess.run([*python, "-q", "--tb=short", "-W", "ignore", f"--junit-xml={report}",
+                        "--continue-on-collection-errors", *deselected, *more],
                        cwd=work / TESTS, env=env)
     finally:
         for server in servers:
@@ -97,7 +103,7 @@ def main():
     for line in journal.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         print(f"  {pathlib.PurePath(entry['test']).name}: {entry['command'][0]} ended with {entry['code']}: "
-              f"{(entry['error'].strip().splitlines() or ['']) [-1][:200]}")
+              f"{entry['error'].strip('; ').replace(chr(10), ' ')[:200]}")
     print("Not applicable:")
     for reason, n in collections.Counter(filter(None, reasons.values())).items():
         print(f"  {n}: {reason}")

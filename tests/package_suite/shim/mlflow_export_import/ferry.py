@@ -51,8 +51,9 @@ def ferry(command, client=None, expect=(0, SOME_FAILED), log=None, arguments=(),
                 report = json.load(file)
     if done.returncode != 0:
         with open(os.environ["PACKAGE_SUITE_JOURNAL"], "a", encoding="utf-8") as journal:
+            failed = [finding["text"] for finding in (report or {}).get("findings", []) if finding["severity"] == "failed"]
             journal.write(json.dumps({"test": os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0], "command": line[1:],
-                                      "code": done.returncode, "error": done.stderr[-2000:]}) + "\n")
+                                      "code": done.returncode, "error": "; ".join([done.stderr[-2000:].strip(), *failed[:5]])}) + "\n")
     print(f"mlferry {' '.join(line[1:])}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     logger = logging.getLogger(f"mlflow_export_import.{log}" if log else "mlflow_export_import")
     for message in done.stderr.splitlines():

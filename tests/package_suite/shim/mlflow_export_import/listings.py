@@ -47,7 +47,7 @@ class SearchRunsIterator:
 
     def __iter__(self):
         """Runs as far as the tests look at them: info.run_id."""
-        found = exported(self.client, "run", self.view_type, experiments=f"id:{self.experiment}")
+        found = exported(self.client, "run", self.view_type, experiments=self.experiment)
         return iter([types.SimpleNamespace(info=types.SimpleNamespace(run_id=run.id)) for run in found])
 
 
