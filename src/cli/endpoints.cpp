@@ -35,6 +35,22 @@ void print_report(Runtime& runtime, TableKind kind) {
   std::fflush(stdout);
 }
 
+// What was named and is not there counts as failed; a glob that matches nothing is only told.
+void report_unmatched(Runtime& runtime) {
+  auto& report = runtime.report();
+  // A dry run does not list what would come into a workspace that it would make.
+  if (runtime.options().dry_run && report.counts(engine::Kind::workspace).copied > 0) return;
+  for (auto const& rule : runtime.context().options.selection.unmatched()) {
+    if (rule.is_exact()) {
+      report.found(rule.kind);
+      report.failed(rule.kind, rule.glob, rule.glob,
+                    "the source has none of that name or id (selected by " + rule.text() + ")");
+    } else {
+      report.notes.push_back("nothing in the source matches " + rule.text());
+    }
+  }
+}
+
 }  // namespace
 
 void add_archive_option(CLI::App& app, ArchiveOptions& options, bool required) {
@@ -81,6 +97,7 @@ std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOp
 }
 
 ExitCode finish_transfer(Runtime& runtime) {
+  report_unmatched(runtime);
   print_report(runtime, TableKind::transfer);
   if (runtime.report().total_different() > 0) return ExitCode::mismatch;
   bool const whole = runtime.report().total_failed() == 0 && runtime.report().hidden.empty();

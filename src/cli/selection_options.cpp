@@ -28,7 +28,7 @@ void add_rules(const char* option, const std::vector<std::string>& texts, std::v
 }
 
 void add_names(engine::Kind kind, const std::vector<std::string>& globs, std::vector<engine::SelectionRule>& rules) {
-  for (auto const& glob : globs) rules.push_back({kind, glob});
+  for (auto const& glob : globs) rules.push_back(engine::selection_rule_for(kind, glob));
 }
 
 std::int64_t time_of(const char* option, const std::string& text, bool end) {
@@ -45,7 +45,7 @@ void add_selection_options(CLI::App& app, SelectionOptions& options) {
   add_list(app, "--kinds", options.kinds, "MLFERRY_KINDS",
            "Only these kinds (run,trace,model,prompt,…); experiments come along as places");
   add_list(app, "--experiments", options.experiments, "MLFERRY_EXPERIMENTS",
-           "Only these experiments with all that is in them: names, ids or globs");
+           "Only these experiments with all that is in them: names, ids (id:7 or name:7 where it may be either) or globs");
   add_list(app, "--models", options.models, "MLFERRY_MODELS", "Only these registered models: names or globs");
   add_list(app, "--prompts", options.prompts, "MLFERRY_PROMPTS", "Only these prompts: names or globs");
   // No delimiter: a name may hold commas.

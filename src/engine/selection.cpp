@@ -152,7 +152,22 @@ bool is_member_of_experiment(Kind kind) {
 }
 
 bool SelectionRule::matches(Kind of, std::string_view id, std::string_view name) const {
-  return of == kind && (glob_matches(glob, name) || (!id.empty() && glob_matches(glob, id)));
+  return of == kind && ((on != On::id && glob_matches(glob, name)) ||
+                        (on != On::name && !id.empty() && glob_matches(glob, id)));
+}
+
+bool SelectionRule::is_exact() const {
+  return glob.find_first_of("*?[\\") == glob.npos;
+}
+
+std::string SelectionRule::text() const {
+  return std::string(kind_name(kind)) + ":" + (on == On::id ? "id:" : on == On::name ? "name:" : "") + glob;
+}
+
+SelectionRule selection_rule_for(Kind kind, std::string_view text) {
+  if (text.starts_with("id:")) return {kind, std::string(text.substr(3)), SelectionRule::On::id};
+  if (text.starts_with("name:")) return {kind, std::string(text.substr(5)), SelectionRule::On::name};
+  return {kind, std::string(text)};
 }
 
 SelectionRule parse_selection_rule(std::string_view text) {
@@ -169,7 +184,7 @@ SelectionRule parse_selection_rule(std::string_view text) {
   }
   auto const glob = colon == std::string_view::npos ? std::string_view("*") : text.substr(colon + 1);
   if (glob.empty()) throw SelectionError("'" + std::string(text) + "': nothing stands behind the colon");
-  return {*kind, std::string(glob)};
+  return selection_rule_for(*kind, glob);
 }
 
 std::int64_t parse_time(std::string_view text, bool end) {
@@ -287,13 +302,23 @@ bool Selection::takes(Kind kind, std::string_view id, std::string_view name) con
     if (!exact->contains(std::string(named ? name : id))) return false;
   }
   bool ruled = false, included = false;
-  for (auto const& rule : include) {
-    ruled = ruled || rule.kind == kind;
-    included = included || rule.matches(kind, id, name);
+  for (std::size_t i = 0; i < include.size(); ++i) {
+    ruled = ruled || include[i].kind == kind;
+    if (!include[i].matches(kind, id, name)) continue;
+    included = true;
+    matched->insert(i);
   }
   if (ruled && !included) return false;
   return std::none_of(exclude.begin(), exclude.end(),
                       [&](const SelectionRule& rule) { return rule.matches(kind, id, name); });
+}
+
+std::vector<SelectionRule> Selection::unmatched() const {
+  std::vector<SelectionRule> rules;
+  for (std::size_t i = 0; i < include.size(); ++i) {
+    if (!matched->contains(i)) rules.push_back(include[i]);
+  }
+  return rules;
 }
 
 bool Selection::takes_experiment(std::string_view id, std::string_view name, bool deleted) const {
@@ -365,8 +390,8 @@ std::string Selection::describe() const {
   std::string list;
   for (auto const kind : kinds) list += (list.empty() ? "" : ",") + std::string(kind_name(kind));
   if (!list.empty()) add("--kinds", list);
-  for (auto const& rule : include) add("--include", std::string(kind_name(rule.kind)) + ":" + rule.glob);
-  for (auto const& rule : exclude) add("--exclude", std::string(kind_name(rule.kind)) + ":" + rule.glob);
+  for (auto const& rule : include) add("--include", rule.text());
+  for (auto const& rule : exclude) add("--exclude", rule.text());
   // With runs: the options of the package mlflow-export-import, whose upper bound is exclusive.
   if (since) add(with_runs ? "--run-start-time" : "--since", std::to_string(*since));
   if (until) add(with_runs ? "--runs-until" : "--until", std::to_string(with_runs ? *until + 1 : *until));

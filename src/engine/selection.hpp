@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -33,14 +34,23 @@ bool glob_matches(std::string_view glob, std::string_view text);
 std::optional<Kind> selectable_kind(std::string_view word);
 bool is_member_of_experiment(Kind kind);
 
-// "KIND" or "KIND:GLOB"; the glob is tried on name and id.
+// "KIND" or "KIND:GLOB"; the glob is tried on name and id, or on one of them: "KIND:id:7", "KIND:name:7".
 struct SelectionRule {
   Kind kind;
-  std::string glob;  // "*" when none was given
+  std::string glob = "*";
+  enum class On { either, id, name } on = On::either;
   bool matches(Kind of, std::string_view id, std::string_view name) const;
+  // Whether it can only mean one thing: no wildcard in it.
+  bool is_exact() const;
+  std::string text() const;
 };
 // Throws SelectionError that says what is wrong with the text.
 SelectionRule parse_selection_rule(std::string_view text);
+// `text`: what stands behind "KIND:" above.
+SelectionRule selection_rule_for(Kind kind, std::string_view text);
+
+// Which of a selection's `include` rules some object has matched, whatever else the selection said of it.
+using MatchedRules = std::set<std::size_t>;
 
 // ms since 1970 of "2026-11-24", "2026-11-24T10:00", "2026-11-24 10:00:00.5", with "Z" or "+02:00" behind (UTC without),
 // or of a number of ms. `end`: a day without time means its last ms. Throws SelectionError.
@@ -75,6 +85,10 @@ struct Selection {
   // `ids` adds logged models then. What belongs to no run comes by its time, but not where `ids` names the runs.
   bool with_runs = false;
   VersionChoice model_versions, prompt_versions;
+  // Filled by takes() and what calls it, for all copies of this selection.
+  std::shared_ptr<MatchedRules> matched = std::make_shared<MatchedRules>();
+  // Rules of `include` that nothing has matched.
+  std::vector<SelectionRule> unmatched() const;
   // For people, in place of what describe() would say: the options of the command.
   std::string text;
 

@@ -107,6 +107,18 @@ def test_excluded_objects_stay_away_and_an_archive_says_what_it_holds(source, em
     assert models(empty) == models(source)
 
 
+def test_what_is_named_and_not_there_is_told(source, archive, tmp_path):
+    """A mistyped name must not end as a backup that looks well."""
+    result = ferry.export(source, archive, "--experiments", "classic 1,no such,id:0,name:0", "--models", "no-such-*",
+                          report=tmp_path / "report.json")
+    assert result.code == 3, result.text
+    failed = {(f["kind"], f["id"]) for f in result.report["findings"] if f["severity"] == "failed"}
+    assert failed == {("experiment", "no such"), ("experiment", "0")}, result.text
+    assert "experiment:name:0" in result.text and "matches registered_model:no-such-*" in result.text, result.text
+    counts = result.report["kinds"]["experiment"]
+    assert (counts["found"], counts["copied"], counts["failed"]) == (4, 2, 2)
+
+
 def test_a_part_as_a_directory_needs_a_folder_of_its_own(source, empty, tmp_path):
     part = ["export-all", "--src-mlflow-uri", source.url, "--output-dir", tmp_path / "plain", "--experiments", "classic 1", "--no-progress"]
     must(ferry.ferry(*part))

@@ -211,6 +211,28 @@ TEST_SUITE("engine") {
     CHECK(Selection{}.describe() == "");
   }
 
+  TEST_CASE("selection: an id or a name alone") {
+    auto const by_id = including({"experiment:id:7"}), by_name = including({"experiment:name:7*"});
+    CHECK(by_id.takes_experiment("7", "x", false));
+    CHECK_FALSE(by_id.takes_experiment("8", "7", false));
+    CHECK(by_name.takes_experiment("8", "71", false));
+    CHECK_FALSE(by_name.takes_experiment("7", "x", false));
+    CHECK(by_id.describe() == "--include experiment:id:7");
+    CHECK(by_id.include.front().is_exact());
+    CHECK_FALSE(by_name.include.front().is_exact());
+  }
+
+  TEST_CASE("selection: what nothing has matched") {
+    auto const selection = including({"experiment:a", "experiment:b*", "model:c", "run:d"});
+    auto const copy = selection;
+    CHECK(selection.unmatched().size() == 4);
+    CHECK(copy.takes_experiment("1", "a", false));
+    CHECK_FALSE(copy.takes(Kind::registered_model, "x", "x"));
+    auto const left = selection.unmatched();
+    REQUIRE(left.size() == 3);
+    CHECK(left.front().text() == "experiment:b*");
+  }
+
   TEST_CASE("selection: exact ids") {
     Selection selection;
     selection.kinds = {Kind::run, Kind::registered_model};

@@ -26,6 +26,13 @@ std::string last_part(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
+// Folder by folder: "model/x" before "model-onnx/x".
+bool by_parts(const std::string& a, const std::string& b) {
+  auto const rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c) + 1; };
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [&](char x, char y) { return rank(x) < rank(y); });
+}
+
 // The folders of one level at the same time.
 class ArtifactSearch {
  public:
@@ -55,7 +62,7 @@ class ArtifactSearch {
       if (depth >= tool_.max_level) break;
       level = std::move(next_);
     }
-    std::sort(found_.begin(), found_.end());
+    std::sort(found_.begin(), found_.end(), by_parts);
     co_return std::move(found_);
   }
 
