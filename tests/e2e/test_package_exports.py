@@ -399,7 +399,7 @@ def test_model_versions_and_stages(there, more_exports):
     assert missing.failed() == {"wine_m/99"} and versions_of(missing) == ["1"]  # M22: not without a word
     assert missing.json("model.json")["info"]["failed_versions"] == [{"message": "no such version", "version": {"name": "wine_m", "version": "99"}}]
     quoted = more_exports()  # G10
-    in_quotes("export-model", "--model", 'wine\'s "x')
+    quoted("export-model", "--model", 'wine\'s "x')
     assert quoted.mlflow("model.json")["registered_model"]["name"] == 'wine\'s "x'
 
 
