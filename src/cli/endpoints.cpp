@@ -85,6 +85,12 @@ ServerEnd::ServerEnd(Runtime& runtime, const ServerOptions& options, Side side, 
       local_artifacts(options.local_artifacts || is_this_machine(http.base_url())),
       name(options.name) {}
 
+std::shared_ptr<ServerEnd> in_workspace(std::shared_ptr<ServerEnd> server, Runtime& runtime, const ServerOptions& options,
+                                        Side side, bool only_server, const std::string& workspace) {
+  if (workspace.empty()) return server;
+  return std::make_shared<ServerEnd>(runtime, options, side, only_server, workspace);
+}
+
 std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOptions& options) {
   if (options.place.find("://") != std::string::npos) {
     throw UsageError("'" + options.place + "': archives in buckets come later; give a folder");

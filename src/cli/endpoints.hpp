@@ -35,6 +35,11 @@ struct ServerEnd {
   std::string name;
 };
 
+// `server` itself when there is no workspace to name: what was learned of it is not asked again. Else a connection of
+// its own, with the same options.
+std::shared_ptr<ServerEnd> in_workspace(std::shared_ptr<ServerEnd> server, Runtime& runtime, const ServerOptions& options,
+                                        Side side, bool only_server, const std::string& workspace);
+
 std::unique_ptr<archive::Archive> open_archive(Runtime& runtime, const ArchiveOptions& options);
 
 // Prints the finished report as the options ask; returns the exit code that it means.

@@ -49,23 +49,23 @@ engine::Selection selection_for(const ImportJob& job) {
 }
 
 async::Task<ExitCode> import_body(Runtime& runtime, const ImportJob& job, std::vector<VersionRow>& versions) {
-  ServerEnd server(runtime, job.destination, Side::destination, true);
+  auto const server = std::make_shared<ServerEnd>(runtime, job.destination, Side::destination, true);
   auto const parts = co_await parts_of_place(runtime, job.place);
-  auto const legs = co_await legs_to_server(runtime, parts.workspaces, server.client, job.workspaces, false);
-  name_job(runtime, legs, "archive " + place_name(job.place), server.http.base_url());
+  auto const legs = co_await legs_to_server(runtime, parts.workspaces, server->client, job.workspaces, false);
+  name_job(runtime, legs, "archive " + place_name(job.place), server->http.base_url());
   for (auto const& leg : legs) {
     auto const snapshot = parts.snapshot_of(leg.source.name);
     runtime.report().enter_workspace(leg.source.name);
-    if (co_await is_only_planned(runtime, server.client, leg)) continue;
-    ServerEnd end(runtime, job.destination, Side::destination, true, leg.destination);
+    if (co_await is_only_planned(runtime, server->client, leg)) continue;
+    auto const end = in_workspace(server, runtime, job.destination, Side::destination, true, leg.destination);
     auto const place = open_source(runtime, runtime.context(), job.place, snapshot, job.tree);
     engine::MappedSource source(*place.source, job.mapping);
-    engine::ServerTarget target(runtime.context(), end.client, state_folder(job.global), end.local_artifacts,
-                                {leg.destination, &server.client}, job.target);
+    engine::ServerTarget target(runtime.context(), end->client, state_folder(job.global), end->local_artifacts,
+                                {leg.destination, &server->client}, job.target);
     co_await engine::transfer(runtime.context(), source, target);
     if (job.verbose) {
       for (auto const& model : source.models_given()) {
-        auto rows = co_await version_rows(end.client, model);
+        auto rows = co_await version_rows(end->client, model);
         versions.insert(versions.end(), rows.begin(), rows.end());
       }
     }
@@ -75,8 +75,8 @@ async::Task<ExitCode> import_body(Runtime& runtime, const ImportJob& job, std::v
     auto const quiet = reporting_to(unseen, runtime.context());
     auto const original = open_source(runtime, quiet, job.place, snapshot, job.tree);
     engine::MappedSource mapped(*original.source, job.mapping);
-    auto const workspace = co_await workspace_there(server.client, leg.destination);
-    co_await verify_after(runtime, mapped, end, workspace);
+    auto const workspace = co_await workspace_there(server->client, leg.destination);
+    co_await verify_after(runtime, mapped, *end, workspace);
   }
   co_return ExitCode::ok;
 }

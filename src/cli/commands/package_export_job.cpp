@@ -25,22 +25,22 @@ void check_that_some_came(const engine::Report& report, const engine::TreeExport
 }
 
 async::Task<ExitCode> export_body(Runtime& runtime, const PackageExport& job, MakePlan make_plan) {
-  ServerEnd server(runtime, job.source, Side::source, true);
-  auto const legs = co_await legs_from_server(runtime, server.client, job.workspaces);
+  auto const server = std::make_shared<ServerEnd>(runtime, job.source, Side::source, true);
+  auto const legs = co_await legs_from_server(runtime, server->client, job.workspaces);
   if (legs.size() > 1)
     throw UsageError("a directory holds one workspace, and the server has " + std::to_string(legs.size()) +
                      ": choose one with --workspaces");
   auto const& leg = legs.front();
   runtime.report().enter_workspace(leg.source.name);
-  ServerEnd end(runtime, job.source, Side::source, true, leg.source.name);
-  auto plan = co_await make_plan(runtime, end.client, job);
+  auto const end = in_workspace(server, runtime, job.source, Side::source, true, leg.source.name);
+  auto plan = co_await make_plan(runtime, end->client, job);
   auto& context = runtime.context();
   plan.selection.text = plan.what.request;
   plan.what.output_dir = job.output_dir;
   plan.what.use_threads = job.global.jobs != "1";
   context.options.selection = plan.selection;
   context.options.version_files = plan.version_files;
-  engine::ServerSource source(context, end.client, {end.name, end.local_artifacts, false, leg.source.doc});
+  engine::ServerSource source(context, end->client, {end->name, end->local_artifacts, false, leg.source.doc});
   engine::TreeTarget target(context, job.output_dir, 0, plan.what);
   for (auto const& missing : plan.missing) {
     runtime.report().found(missing.kind);

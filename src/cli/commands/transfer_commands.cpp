@@ -46,19 +46,19 @@ ExitCode finish(Runtime& runtime, ExitCode code, ExitCode (*print)(Runtime&)) {
 }
 
 async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
-  ServerEnd server(runtime, job.source, Side::source, true);
-  auto const legs = co_await legs_from_server(runtime, server.client, job.workspaces);
+  auto const server = std::make_shared<ServerEnd>(runtime, job.source, Side::source, true);
+  auto const legs = co_await legs_from_server(runtime, server->client, job.workspaces);
   if (legs.size() > 1 && !is_archive(job.place))
     throw UsageError("a directory holds one workspace, and the server has " + std::to_string(legs.size()) +
                      ": choose one with --workspaces, or write an --archive");
   engine::SnapshotOfJob part{new_job_id(), {}};
   for (auto const& leg : legs) part.workspaces.push_back(leg.source.name);
-  name_job(runtime, legs, server.http.base_url(), "archive " + job.place.archive.place);
+  name_job(runtime, legs, server->http.base_url(), "archive " + job.place.archive.place);
   for (auto const& leg : legs) {
     runtime.report().enter_workspace(leg.source.name);
-    ServerEnd end(runtime, job.source, Side::source, true, leg.source.name);
-    engine::ServerSource source(runtime.context(), end.client,
-                                {end.name, end.local_artifacts, true, leg.source.doc});
+    auto const end = in_workspace(server, runtime, job.source, Side::source, true, leg.source.name);
+    engine::ServerSource source(runtime.context(), end->client,
+                                {end->name, end->local_artifacts, true, leg.source.doc});
     auto const place = open_target(runtime, job.place, part);
     co_await engine::transfer(runtime.context(), source, *place.target);
   }
@@ -66,71 +66,71 @@ async::Task<ExitCode> export_body(Runtime& runtime, const Job& job) {
 }
 
 async::Task<ExitCode> copy_body(Runtime& runtime, const Job& job) {
-  ServerEnd from(runtime, job.source, Side::source, false);
-  ServerEnd to(runtime, job.destination, Side::destination, false);
-  auto workspaces = co_await engine::list_workspaces(from.client);
-  auto const legs = co_await legs_to_server(runtime, std::move(workspaces), to.client, job.workspaces, true);
-  bool const same = from.http.base_url() == to.http.base_url();
+  auto const from = std::make_shared<ServerEnd>(runtime, job.source, Side::source, false);
+  auto const to = std::make_shared<ServerEnd>(runtime, job.destination, Side::destination, false);
+  auto workspaces = co_await engine::list_workspaces(from->client);
+  auto const legs = co_await legs_to_server(runtime, std::move(workspaces), to->client, job.workspaces, true);
+  bool const same = from->http.base_url() == to->http.base_url();
   for (auto const& leg : legs) {
     if (same && (leg.destination == leg.source.name || leg.destination.empty()))
-      throw UsageError("source and destination are the same server: " + to.http.base_url());
+      throw UsageError("source and destination are the same server: " + to->http.base_url());
   }
-  name_job(runtime, legs, from.http.base_url(), to.http.base_url());
+  name_job(runtime, legs, from->http.base_url(), to->http.base_url());
   for (auto const& leg : legs) {
     runtime.report().enter_workspace(leg.source.name);
-    if (co_await is_only_planned(runtime, to.client, leg)) continue;
-    ServerEnd end_from(runtime, job.source, Side::source, false, leg.source.name);
-    ServerEnd end_to(runtime, job.destination, Side::destination, false, leg.destination);
-    engine::ServerSource source(runtime.context(), end_from.client,
-                                {end_from.name, end_from.local_artifacts, true, leg.source.doc});
-    engine::ServerTarget target(runtime.context(), end_to.client, state_folder(job.global),
-                                end_to.local_artifacts, {leg.destination, &to.client});
+    if (co_await is_only_planned(runtime, to->client, leg)) continue;
+    auto const end_from = in_workspace(from, runtime, job.source, Side::source, false, leg.source.name);
+    auto const end_to = in_workspace(to, runtime, job.destination, Side::destination, false, leg.destination);
+    engine::ServerSource source(runtime.context(), end_from->client,
+                                {end_from->name, end_from->local_artifacts, true, leg.source.doc});
+    engine::ServerTarget target(runtime.context(), end_to->client, state_folder(job.global),
+                                end_to->local_artifacts, {leg.destination, &to->client});
     co_await engine::transfer(runtime.context(), source, target);
     if (!job.verify_after || job.global.dry_run) continue;
-    engine::ServerSource original(runtime.context(), end_from.client,
-                                  {end_from.name, end_from.local_artifacts, false, leg.source.doc});
-    auto const workspace = co_await workspace_there(to.client, leg.destination);
-    co_await verify_after(runtime, original, end_to, workspace);
+    engine::ServerSource original(runtime.context(), end_from->client,
+                                  {end_from->name, end_from->local_artifacts, false, leg.source.doc});
+    auto const workspace = co_await workspace_there(to->client, leg.destination);
+    co_await verify_after(runtime, original, *end_to, workspace);
   }
   co_return ExitCode::ok;
 }
 
 async::Task<ExitCode> verify_body(Runtime& runtime, const Job& job) {
   bool const from_archive = !job.place.archive.place.empty() || !job.place.folder.empty();
-  ServerEnd to(runtime, job.destination, Side::destination, from_archive);
-  std::unique_ptr<ServerEnd> from;
+  auto const to = std::make_shared<ServerEnd>(runtime, job.destination, Side::destination, from_archive);
+  std::shared_ptr<ServerEnd> from;
   SnapshotParts parts;
   std::vector<engine::Workspace> workspaces;
   if (from_archive) {
     parts = co_await parts_of_place(runtime, job.place);
     workspaces = parts.workspaces;
   } else {
-    from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false);
+    from = std::make_shared<ServerEnd>(runtime, job.source, Side::source, false);
     workspaces = co_await engine::list_workspaces(from->client);
   }
   auto const legs =
-      co_await legs_to_server(runtime, std::move(workspaces), to.client, job.workspaces, !from_archive);
-  name_job(runtime, legs, from_archive ? "archive " + place_name(job.place) : from->http.base_url(), to.http.base_url());
+      co_await legs_to_server(runtime, std::move(workspaces), to->client, job.workspaces, !from_archive);
+  name_job(runtime, legs, from_archive ? "archive " + place_name(job.place) : from->http.base_url(), to->http.base_url());
   // The copy is read whole: its ids and some of its times are others.
   auto reading_copy = runtime.context();
   reading_copy.options.selection = {};
   for (auto const& leg : legs) {
     runtime.report().enter_workspace(leg.source.name);
-    auto const there = co_await workspace_there(to.client, leg.destination);
+    auto const there = co_await workspace_there(to->client, leg.destination);
     if (there.empty() && !leg.destination.empty()) {
       runtime.report().found(engine::Kind::workspace);
       runtime.report().different(engine::Kind::workspace, leg.source.name, "",
                                  {"is missing in the copy, with all that is in it"});
       continue;
     }
-    ServerEnd end(runtime, job.destination, Side::destination, from_archive, leg.destination);
-    engine::ServerSource copy(reading_copy, end.client, {"", end.local_artifacts, false, there});
-    std::unique_ptr<ServerEnd> end_from;
+    auto const end = in_workspace(to, runtime, job.destination, Side::destination, from_archive, leg.destination);
+    engine::ServerSource copy(reading_copy, end->client, {"", end->local_artifacts, false, there});
+    std::shared_ptr<ServerEnd> end_from;
     SourcePlace original;
     if (from_archive) {
       original = open_source(runtime, runtime.context(), job.place, parts.snapshot_of(leg.source.name));
     } else {
-      end_from = std::make_unique<ServerEnd>(runtime, job.source, Side::source, false, leg.source.name);
+      end_from = std::make_shared<ServerEnd>(runtime, job.source, Side::source, false, leg.source.name);
       original.source = std::make_unique<engine::ServerSource>(
           runtime.context(), end_from->client,
           engine::ServerSourceOptions{end_from->name, end_from->local_artifacts, true, leg.source.doc});

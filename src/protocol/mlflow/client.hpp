@@ -85,7 +85,7 @@ class Client {
   http::Client& http() const { return http_; }
 
   // Three requests: /version, server-info, one experiment; seven or eight more on a server without server-info.
-  // Throws ApiError (authentication, wrong prefix: no MLflow there) or TransportError.
+  // Throws ApiError (authentication, wrong prefix: no MLflow there) or TransportError. A second call asks nothing.
   async::Task<Capabilities> probe();
 
   // --- experiments -------------------------------------------------------------------------------------
@@ -246,6 +246,7 @@ class Client {
 
  private:
   http::Client& http_;
+  std::optional<Capabilities> probed_;
 };
 
 // The value as a string literal of MLflow's filter language: 'x', or "x" when it holds a '; nullopt when it

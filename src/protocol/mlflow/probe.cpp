@@ -136,8 +136,10 @@ std::string Capabilities::name() const {
 }
 
 async::Task<Capabilities> Client::probe() {
+  if (probed_) co_return *probed_;
   try {
-    co_return co_await find_capabilities(http_);
+    probed_ = co_await find_capabilities(http_);
+    co_return *probed_;
   } catch (const ApiError& error) {
     // Whoever copies between two servers must see which of them refused.
     throw named_server(error, http_.base_url());
