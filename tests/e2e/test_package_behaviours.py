@@ -3,6 +3,7 @@ imported into another, and judged by the independent comparison. docs/package-te
 
 import concurrent.futures
 import contextlib
+import importlib.metadata
 import copy
 import json
 import shutil
@@ -799,15 +800,18 @@ def test_a_dataset_that_is_not_there(made, travel):
 
 
 def test_a_dataset_of_another_mlflow(made, travel):
-    """What a version of MLflow that does not exist yet has written is read as far as it is known."""
+    """What a version of MLflow that does not exist yet has written is read as far as it is known, and a warning says so."""
     travel.export("evaluation-dataset", "--dataset-name", "set 1")
     path = travel.tree / "evaluation_dataset.json"
     document = json.loads(path.read_bytes())
+    assert document["system"]["mlflow_version"] == importlib.metadata.version("mlflow")
     document["system"]["mlflow_version"] = "99.0.0"
     document["mlflow"]["mlflow_version"] = "99.0.0"
     document["mlflow"]["evaluation_dataset"]["not_known_yet"] = 1
     document.pop("mlferry", None)
     path.write_text(json.dumps(document))
+    plan = ferry.ferry_ok("import-evaluation-dataset", "--dst-mlflow-uri", travel.target.url, "--input-dir", travel.tree, "--dry-run")
+    assert "the source is of MLflow 99.0.0, the destination is MLflow " in plan.err
     travel.bring("evaluation-dataset")
     travel.arrived(part(made, datasets=["set 1"]))
 

@@ -186,6 +186,7 @@ async::Task<SourceInfo> ServerSource::open() {
   capabilities_ = co_await client_.probe();
   SourceInfo info;
   info.identity = options_.identity.empty() ? client_.http().base_url() : options_.identity;
+  info.mlflow_version = capabilities_.version;
   info.description = client_.http().base_url();
   if (!capabilities_.version.empty()) info.description += " (MLflow " + capabilities_.version + ")";
   info.workspace = options_.workspace;

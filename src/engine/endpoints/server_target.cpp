@@ -10,6 +10,7 @@
 #include "engine/failure.hpp"
 #include "engine/workspaces.hpp"
 #include "protocol/digest/sha256.hpp"
+#include "protocol/mlflow/version.hpp"
 
 namespace mlferry::engine {
 
@@ -55,6 +56,11 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
     co_await put_workspace(std::move(wanted));
   }
   capabilities_ = co_await client_.probe();
+  auto const from = mlflow::parse_version(source.mlflow_version), here = mlflow::parse_version(capabilities_.version);
+  if (from && here && from->front() > here->front()) {
+    context_.log(LogLevel::warning, "the source is of MLflow " + source.mlflow_version + ", the destination is MLflow " +
+                                        capabilities_.version + ": what that version does not have cannot arrive");
+  }
   access_ = co_await find_access(client_);
   if (!context_.options.marker_tags) {
     context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +

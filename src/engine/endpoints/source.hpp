@@ -19,6 +19,7 @@ struct SourceInfo {
   // Names the server that the objects come from, also when they are read from an archive of it: the first
   // half of every object's identity. The tracking URI without credentials, unless the user gave a name.
   std::string identity;
+  std::string mlflow_version;  // "3.17.2": of the server, or of what exported a directory; "" when it is not known
   std::string description;  // for people: "http://host:5000", "archive /backup (snapshot 1f…)"
   // Kinds it holds that are not moved yet, and how many.
   std::map<std::string, std::int64_t> not_copied;

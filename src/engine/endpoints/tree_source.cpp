@@ -194,6 +194,7 @@ async::Task<SourceInfo> TreeSource::open() {
       }
     }
     auto const* system = mlflow::get_object(*file, "system");
+    if (system != nullptr && info.mlflow_version.empty()) info.mlflow_version = mlflow::get_string(*system, "mlflow_version");
     if (system != nullptr && uri.empty()) uri = server_of(mlflow::get_string(*system, "mlflow_tracking_uri"));
   }
   if (info.identity.empty()) info.identity = uri;
