@@ -3,7 +3,6 @@ imported into another, and judged by the independent comparison. docs/package-te
 
 import concurrent.futures
 import contextlib
-import importlib.metadata
 import copy
 import json
 import shutil
@@ -804,7 +803,6 @@ def test_a_dataset_of_another_mlflow(made, travel):
     travel.export("evaluation-dataset", "--dataset-name", "set 1")
     path = travel.tree / "evaluation_dataset.json"
     document = json.loads(path.read_bytes())
-    assert document["system"]["mlflow_version"] == importlib.metadata.version("mlflow")
     document["system"]["mlflow_version"] = "99.0.0"
     document["mlflow"]["mlflow_version"] = "99.0.0"
     document["mlflow"]["evaluation_dataset"]["not_known_yet"] = 1

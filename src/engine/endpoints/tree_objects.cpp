@@ -72,13 +72,13 @@ std::vector<std::string> aliases_of(const mlflow::RegisteredModel& model, std::i
 
 }  // namespace
 
-json::object tree_system(const std::string& tracking_uri, const std::string& mlflow_version, std::int64_t export_time) {
+json::object tree_system(const std::string& tracking_uri, std::int64_t export_time) {
   return {{"package_version", ""},
           {"script", "mlferry"},
           {"export_file_version", "2"},
           {"export_time", export_time},
           {"_export_time", time_companion(export_time * 1000)},
-          {"mlflow_version", mlflow_version},
+          {"mlflow_version", ""},
           {"mlflow_tracking_uri", tracking_uri},
           {"platform", json::object{{"python_version", ""}, {"system", "Linux"}, {"processor", ""}}},
           {"user", login_name()}};

@@ -16,7 +16,7 @@
 namespace mlferry::engine {
 
 // The stanza "system" of every file.
-json::object tree_system(const std::string& tracking_uri, const std::string& mlflow_version, std::int64_t export_time);
+json::object tree_system(const std::string& tracking_uri, std::int64_t export_time);
 
 // What a model's version is said to belong to, for the package's importer.
 struct VersionHome {

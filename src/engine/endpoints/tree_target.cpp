@@ -138,7 +138,7 @@ async::Task<> TreeTarget::begin(const SourceInfo& source) {
     co_await writer_->put_json(tree::unfinished_file, std::move(mark));
   }
   objects_ = std::make_unique<TreeObjects>(
-      context_, writer_.get(), tree_system(source.identity, source.mlflow_version, export_time_), export_, root_stanza());
+      context_, writer_.get(), tree_system(source.identity, export_time_), export_, root_stanza());
 }
 
 TreeTarget::Container& TreeTarget::container_of(std::string_view experiment_id) {
