@@ -111,6 +111,7 @@ ExitCode finish_transfer(Runtime& runtime) {
 }
 
 ExitCode finish_verification(Runtime& runtime) {
+  report_unmatched(runtime);
   print_report(runtime, TableKind::verification);
   auto const& report = runtime.report();
   if (report.total_different() > 0) return ExitCode::mismatch;

@@ -117,6 +117,8 @@ def test_what_is_named_and_not_there_is_told(source, archive, tmp_path):
     assert "experiment:name:0" in result.text and "matches registered_model:no-such-*" in result.text, result.text
     counts = result.report["kinds"]["experiment"]
     assert (counts["found"], counts["copied"], counts["failed"]) == (4, 2, 2)
+    result = ferry.ferry("verify", "--archive", archive, "--dst-mlflow-uri", source.url, "--experiments", "no such", "--no-progress")
+    assert result.code == 3 and "experiment:no such" in result.text, result.text
 
 
 def test_a_part_as_a_directory_needs_a_folder_of_its_own(source, empty, tmp_path):

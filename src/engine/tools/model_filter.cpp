@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/endpoints/tree_source.hpp"
 #include "engine/endpoints/markers.hpp"
+#include "engine/endpoints/tree_source.hpp"
 #include "engine/id_text.hpp"
 #include "storage/tree/names.hpp"
 #include "storage/tree/object_folder.hpp"
