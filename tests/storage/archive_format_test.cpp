@@ -58,13 +58,14 @@ TEST_SUITE("storage") {
     CHECK(frames[0].blobs[0] == Blob{digest_of("hello"), 5});
     CHECK(pack.substr(frames[0].offset, frames[0].stored) == "hello");
     CHECK(encode_trailer(frames) == pack.substr(13));
-    CHECK(document.find(pack_name(PackKind::data, digest::sha256_hex(pack))) != std::string::npos);
+    CHECK(hex(list_digest(pack)) == digest::sha256_hex(std::string_view(pack).substr(13, length)));
+    CHECK(document.find(pack_name(PackKind::data, hex(list_digest(pack)))) != std::string::npos);
   }
 
   TEST_CASE("format: trailers that do not add up are refused") {
     std::vector<PackFrame> frames(2);
     frames[0] = {Encoding::raw, 8, 5, 5, {{digest_of("hello"), 5}}};
-    frames[1] = {Encoding::zstd, 13, 20, 70, {{digest_of("a"), 30}, {digest_of("b"), 40}}};
+    frames[1] = {Encoding::zstd, 13, 20, 70, {{digest_of("a"), 30}, {digest_of("b"), 40}}, digest_of("stored")};
     auto const good = encode_trailer(frames);
     auto const size = 8 + 25 + good.size();
     CHECK(decode_trailer(good, size, "p") == frames);

@@ -48,10 +48,14 @@ std::string to_hex(std::span<const unsigned char> bytes) {
   return text;
 }
 
-std::string sha256_hex(std::string_view text) {
+Sha256Bytes sha256(std::span<const std::byte> data) {
   Sha256 hash;
-  hash.update(text);
-  return to_hex(hash.finish());
+  hash.update(data);
+  return hash.finish();
 }
+
+Sha256Bytes sha256(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
+
+std::string sha256_hex(std::string_view text) { return to_hex(sha256(text)); }
 
 }  // namespace mlferry::digest

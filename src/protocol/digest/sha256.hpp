@@ -32,5 +32,7 @@ class Sha256 {
 // Lower-case hexadecimal.
 std::string to_hex(std::span<const unsigned char> bytes);
 std::string sha256_hex(std::string_view text);
+Sha256Bytes sha256(std::span<const std::byte> data);
+Sha256Bytes sha256(std::string_view text);
 
 }  // namespace mlferry::digest

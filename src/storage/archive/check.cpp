@@ -5,6 +5,7 @@
 
 #include "storage/archive/archive_impl.hpp"
 #include "storage/archive/file_reader.hpp"
+#include "storage/archive/pack_verifier.hpp"
 #include "storage/archive/snapshot_reader.hpp"
 
 namespace mlferry::archive {
@@ -97,12 +98,8 @@ class Check {
       problem = "the pack has " + std::to_string(found->second) + " bytes instead of " + std::to_string(size);
     } else {
       try {
-        co_await read_trailer(*context_->backend, name, size);
-        if (is_read(name)) {
-          auto const hash = co_await hash_file(*context_, name, [this](std::uint64_t n) { advance(n); });
-          if (hash.sha256 != hex_of_name(name))
-            problem = "the pack is damaged: its SHA-256 is " + hash.sha256;
-        }
+        auto const frames = co_await read_trailer(*context_->backend, name, size);
+        if (is_read(name)) problem = co_await read_whole(name, frames);
       } catch (const Corrupt& error) {
         problem = error.what();
       } catch (const std::system_error& error) {
@@ -112,6 +109,14 @@ class Check {
     if (problem.empty()) co_return;
     suspects_.insert(name);
     report(name, "", std::move(problem));
+  }
+
+  // What is damaged, or "".
+  async::Task<std::string> read_whole(const std::string& name, const std::vector<PackFrame>& frames) {
+    PackVerifier verifier(*kind_of_pack(name), frames);
+    auto const take = [&](std::span<const std::byte> piece) { verifier.update(piece); };
+    co_await for_each_piece(*context_, name, take, [this](std::uint64_t n) { advance(n); });
+    co_return verifier.problem();
   }
 
   async::Task<> check_snapshot(const Manifest& manifest) {

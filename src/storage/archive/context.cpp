@@ -57,26 +57,39 @@ async::Task<std::vector<PackFrame>> read_trailer(backend::Backend& backend, std:
     if (n != tail.size() || n < kFooterSize) throw Corrupt(name + ": truncated");
     auto const footer = std::string_view(tail).substr(tail.size() - kFooterSize);
     auto const need = decode_list_length(footer, size, name) + kFooterSize;
-    if (need <= tail.size())
-      co_return decode_trailer(std::string_view(tail).substr(tail.size() - need), size, name);
+    if (need <= tail.size()) {
+      auto const trailer = std::string_view(tail).substr(tail.size() - need);
+      auto frames = decode_trailer(trailer, size, name);
+      if (auto const digest = hex(list_digest(trailer)); digest != hex_of_name(name))
+        throw Corrupt(name + ": damaged or misnamed: its list of frames has the SHA-256 " + digest);
+      co_return frames;
+    }
     length = need;
+  }
+}
+
+async::Task<> for_each_piece(Context& context, std::string name, std::function<void(std::span<const std::byte>)> take,
+                             std::function<void(std::uint64_t)> progress) {
+  constexpr std::size_t kPiece = 1 << 20;
+  auto reader = co_await context.backend->open(name, 0, std::uint64_t{1} << 62);
+  Buffer buffer(kPiece);
+  while (true) {
+    auto const n = co_await reader->read_some(buffer.span());
+    if (n == 0) co_return;
+    co_await context.pool.run([&] { take(buffer.span().first(n)); });
+    if (progress) progress(n);
   }
 }
 
 async::Task<FileHash> hash_file(Context& context, std::string name,
                                 std::function<void(std::uint64_t)> progress) {
-  constexpr std::size_t kPiece = 1 << 20;
-  auto reader = co_await context.backend->open(name, 0, std::uint64_t{1} << 62);
-  Buffer buffer(kPiece);
   digest::Sha256 hash;
   FileHash result;
-  while (true) {
-    auto const n = co_await reader->read_some(buffer.span());
-    if (n == 0) break;
-    co_await context.pool.run([&] { hash.update(buffer.span().first(n)); });
-    result.size += n;
-    if (progress) progress(n);
-  }
+  auto const take = [&](std::span<const std::byte> piece) {
+    hash.update(piece);
+    result.size += piece.size();
+  };
+  co_await for_each_piece(context, std::move(name), take, std::move(progress));
   result.sha256 = hex(hash.finish());
   co_return result;
 }

@@ -62,9 +62,13 @@ async::Task<std::optional<std::string>> read_small_file(backend::Backend& backen
 async::Task<std::string> read_head(backend::Backend& backend);
 // Throws Corrupt; also when it belongs to another archive.
 async::Task<Manifest> read_manifest(backend::Backend& backend, std::string name, std::string archive_id);
-// Throws Corrupt. `size`: of the pack, as listed.
+// Throws Corrupt, also when the pack has not the name that it must have. `size`: of the pack, as listed.
 async::Task<std::vector<PackFrame>> read_trailer(backend::Backend& backend, std::string name,
                                                  std::uint64_t size);
+// The whole file, which must exist, in pieces that `take` is given on the worker pool, one after the other; calls
+// `progress` with the bytes of each.
+async::Task<> for_each_piece(Context& context, std::string name, std::function<void(std::span<const std::byte>)> take,
+                             std::function<void(std::uint64_t)> progress);
 // SHA-256 and length of the whole file, which must exist. Calls `progress` with the bytes of each read.
 struct FileHash {
   std::string sha256;

@@ -47,9 +47,7 @@ async::Task<std::shared_ptr<DecodedFrame>> FrameReader::load(FrameRef ref, std::
       frame->bytes = std::move(stored);
     }
     if (!ref.sha256) return true;
-    digest::Sha256 hash;
-    hash.update(frame->bytes.span());
-    return hash.finish() == *ref.sha256;
+    return digest::sha256(frame->bytes.span()) == *ref.sha256;
   });
   if (!good) throw Corrupt(frame_name(ref) + ": damaged (" + what + ")");
   frame->permit.shrink_to(ref.raw);
@@ -81,11 +79,7 @@ async::Task<std::shared_ptr<const DecodedFrame>> FrameReader::read(FrameRef ref,
 async::Task<> FrameReader::verify_chunk(std::shared_ptr<const DecodedFrame> frame, ChunkRef chunk,
                                         std::string what) {
   auto const bytes = frame->slice(chunk.slice);
-  auto const hash_of = [bytes] {
-    digest::Sha256 hash;
-    hash.update(bytes);
-    return hash.finish();
-  };
+  auto const hash_of = [bytes] { return digest::sha256(bytes); };
   Digest digest{};
   if (bytes.size() < kInline) {
     digest = hash_of();

@@ -11,11 +11,12 @@ namespace {
 constexpr std::string_view kTailMagic = "MLFTAIL1";
 constexpr std::size_t kFrameHeader = 9;
 constexpr std::size_t kBlobSize = 36;
+constexpr std::size_t kDigestSize = 32;
 
-Digest sha256_of(std::string_view bytes) {
-  digest::Sha256 hash;
-  hash.update(bytes);
-  return hash.finish();
+Digest get_digest(std::string_view bytes) {
+  Digest digest{};
+  std::memcpy(digest.data(), bytes.data(), digest.size());
+  return digest;
 }
 
 }  // namespace
@@ -26,18 +27,23 @@ std::string encode_trailer(const std::vector<PackFrame>& frames) {
     out += static_cast<char>(frame.encoding);
     put_u32(out, frame.stored);
     put_u32(out, static_cast<std::uint32_t>(frame.blobs.size()));
+    if (frame.encoding == Encoding::zstd) out += bytes_of(frame.sha256);
     for (auto const& blob : frame.blobs) {
       put_u32(out, blob.size);
       out += bytes_of(blob.sha256);
     }
   }
   auto const length = static_cast<std::uint32_t>(out.size());
-  auto const hash = sha256_of(out);
+  auto const hash = digest::sha256(out);
   put_u32(out, length);
   put_u32(out, static_cast<std::uint32_t>(frames.size()));
   out += bytes_of(hash);
   out += kTailMagic;
   return out;
+}
+
+Digest list_digest(std::string_view trailer) {
+  return get_digest(trailer.substr(trailer.size() - kFooterSize + 8));
 }
 
 std::uint64_t decode_list_length(std::string_view footer, std::uint64_t pack_size, const std::string& name) {
@@ -58,7 +64,7 @@ std::vector<PackFrame> decode_trailer(std::string_view trailer, std::uint64_t pa
   auto const length = decode_list_length(footer, pack_size, name);
   if (trailer.size() != length + kFooterSize) throw Corrupt(name + ": damaged (length of the trailer)");
   auto list = trailer.substr(0, length);
-  if (bytes_of(sha256_of(list)) != footer.substr(8, 32)) throw Corrupt(name + ": damaged trailer (checksum)");
+  if (bytes_of(digest::sha256(list)) != footer.substr(8, 32)) throw Corrupt(name + ": damaged trailer (checksum)");
 
   std::uint64_t const count = get_u32(footer, 4);
   if (count > kMostFrames || count > length / kFrameHeader)
@@ -77,13 +83,18 @@ std::vector<PackFrame> decode_trailer(std::string_view trailer, std::uint64_t pa
     frame.stored = get_u32(list, 1);
     std::uint64_t const blobs = get_u32(list, 5);
     list.remove_prefix(kFrameHeader);
+    if (frame.encoding == Encoding::zstd) {
+      if (list.size() < kDigestSize) throw Corrupt(where + ": the trailer ends early");
+      frame.sha256 = get_digest(list);
+      list.remove_prefix(kDigestSize);
+    }
     if (blobs == 0 || blobs > list.size() / kBlobSize) throw Corrupt(where + ": wrong number of blobs");
     std::uint64_t raw = 0;
     frame.blobs.reserve(blobs);
     for (std::uint64_t i = 0; i < blobs; ++i) {
       Blob blob;
       blob.size = get_u32(list, 0);
-      std::memcpy(blob.sha256.data(), list.data() + 4, blob.sha256.size());
+      blob.sha256 = get_digest(list.substr(4));
       list.remove_prefix(kBlobSize);
       if (blob.size == 0) throw Corrupt(where + ": empty blob");
       raw += blob.size;

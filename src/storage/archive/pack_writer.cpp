@@ -19,17 +19,11 @@ PackWriter::PackWriter(std::shared_ptr<Context> context, PackKind kind,
       closing_(context_->executor, 2) {}
 
 async::Task<> PackWriter::write(Pack& pack, std::span<const std::byte> data) {
-  if (data.size() < kInline) {
-    pack.hash.update(data);
-  } else {
-    co_await context_->pool.run([&pack, data] { pack.hash.update(data); });
-  }
   co_await pack.upload->write(data);
   pack.size += data.size();
 }
 
-async::Task<PackWriter::Place> PackWriter::append(Encoding encoding, std::span<const std::byte> stored,
-                                                  std::vector<Blob> blobs) {
+async::Task<PackWriter::Place> PackWriter::append(Frame frame) {
   auto turn = co_await turn_.acquire();
   if (!open_) {
     auto pack = std::make_unique<Pack>();
@@ -42,11 +36,11 @@ async::Task<PackWriter::Place> PackWriter::append(Encoding encoding, std::span<c
   auto& pack = *open_;
   Place const place{finished_[pack.slot].number, static_cast<std::uint32_t>(pack.frames.size()), pack.size};
   std::uint64_t raw = 0;
-  for (auto const& blob : blobs) raw += blob.size;
-  co_await write(pack, stored);
-  pack.trailer += 9 + 36 * blobs.size();
-  pack.frames.push_back({encoding, place.offset, static_cast<std::uint32_t>(stored.size()),
-                         static_cast<std::uint32_t>(raw), std::move(blobs)});
+  for (auto const& blob : frame.blobs) raw += blob.size;
+  co_await write(pack, frame.stored);
+  pack.trailer += 9 + 32 + 36 * frame.blobs.size();
+  pack.frames.push_back({frame.encoding, place.offset, static_cast<std::uint32_t>(frame.stored.size()),
+                         static_cast<std::uint32_t>(raw), std::move(frame.blobs), frame.sha256});
   bool const full = pack.size + pack.trailer >= std::min(context_->options.pack_bytes, kMostPackBytes) ||
                     pack.frames.size() >= kMostFrames;
   if (!full) co_return place;
@@ -61,7 +55,7 @@ async::Task<> PackWriter::close(std::unique_ptr<Pack> pack) {
   auto const slot = co_await closing_.acquire();
   auto const trailer = encode_trailer(pack->frames);
   co_await write(*pack, async::as_bytes(trailer));
-  auto name = pack_name(kind_, hex(pack->hash.finish()));
+  auto name = pack_name(kind_, hex(list_digest(trailer)));
   co_await pack->upload->commit(name, true);  // also heals a damaged file of that name
   // By index: others may have grown the list meanwhile.
   finished_[pack->slot].name = std::move(name);

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "async/semaphore.hpp"
-#include "protocol/digest/sha256.hpp"
 #include "storage/archive/context.hpp"
 #include "storage/archive/pack_format.hpp"
 
@@ -25,9 +24,16 @@ class PackWriter {
     std::uint32_t pack = 0, frame = 0;
     std::uint64_t offset = 0;
   };
+  // What goes into the pack for a frame. The bytes must stay until append() has returned.
+  struct Frame {
+    Encoding encoding = Encoding::raw;
+    std::span<const std::byte> stored;
+    Digest sha256{};  // of `stored`; not looked at when it is raw
+    std::vector<Blob> blobs;
+  };
   // Neither may be cancelled: call them through shielded(). After a failure the writer must not be used
   // again.
-  async::Task<Place> append(Encoding encoding, std::span<const std::byte> stored, std::vector<Blob> blobs);
+  async::Task<Place> append(Frame frame);
   // Closes the pack that is open. When it returns, all packs are durable.
   async::Task<> finish();
 
@@ -44,7 +50,6 @@ class PackWriter {
     std::size_t slot = 0;  // in finished_
     std::uint64_t size = 0;
     std::uint64_t trailer = kFooterSize;
-    digest::Sha256 hash;
     std::vector<PackFrame> frames;
   };
   async::Task<> write(Pack& pack, std::span<const std::byte> data);

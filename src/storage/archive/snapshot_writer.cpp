@@ -207,11 +207,7 @@ async::Task<SnapshotWriterImpl::Compressed> SnapshotWriterImpl::compress(std::sp
     }
   }
   co_await start_.context->pool.run([&] {
-    if (hash) {
-      digest::Sha256 sha256;
-      sha256.update(raw);
-      result.sha256 = sha256.finish();
-    }
+    if (hash) result.raw_sha256 = digest::sha256(raw);
     result.bytes = raw;
     if (!compressor || !compressor->promises_gain(raw, level)) return;
     result.buffer = Buffer(worthwhile_size(raw.size()));
@@ -219,6 +215,7 @@ async::Task<SnapshotWriterImpl::Compressed> SnapshotWriterImpl::compress(std::sp
     if (size) {
       result.encoding = Encoding::zstd;
       result.bytes = result.buffer.span().first(*size);
+      result.stored_sha256 = digest::sha256(result.bytes);
     } else {
       result.buffer = Buffer();
     }
@@ -238,11 +235,11 @@ async::Task<> SnapshotWriterImpl::store_entries(bool force) {
       ++entry_frames_;
       auto const raw = async::as_bytes(entries.text);
       auto const packed = co_await compress(raw, true);
-      std::vector<Blob> blobs{{packed.sha256, static_cast<std::uint32_t>(raw.size())}};
-      auto const place = co_await meta_.append(packed.encoding, packed.bytes, std::move(blobs));
+      std::vector<Blob> blobs{{packed.raw_sha256, static_cast<std::uint32_t>(raw.size())}};
+      auto const place = co_await meta_.append(frame_of(packed, std::move(blobs)));
       rows.emplace_back(FrameInsert{
           place.pack, place.frame, place.offset, static_cast<std::uint32_t>(packed.bytes.size()),
-          static_cast<std::uint32_t>(raw.size()), static_cast<std::uint8_t>(packed.encoding), packed.sha256});
+          static_cast<std::uint32_t>(raw.size()), static_cast<std::uint8_t>(packed.encoding), packed.raw_sha256});
       for (auto& row : entries.rows) {
         if (auto* const object = std::get_if<ObjectInsert>(&row); object != nullptr && object->pack == 0) {
           object->pack = place.pack;

@@ -89,9 +89,13 @@ class SnapshotWriterImpl final : public SnapshotWriter {
     Encoding encoding = Encoding::raw;
     Buffer buffer;  // empty when raw
     std::span<const std::byte> bytes;
-    Digest sha256{};  // of the input, when asked for
+    Digest raw_sha256{};     // of the input, when asked for
+    Digest stored_sha256{};  // of `bytes` when they are compressed
   };
   async::Task<Compressed> compress(std::span<const std::byte> raw, bool hash);
+  static PackWriter::Frame frame_of(const Compressed& packed, std::vector<Blob> blobs) {
+    return {packed.encoding, packed.bytes, packed.stored_sha256, std::move(blobs)};
+  }
   void fail();
 
   Start start_;

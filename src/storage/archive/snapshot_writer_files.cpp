@@ -78,9 +78,7 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     auto const bytes = std::span<const std::byte>(chunk->bytes.span()).first(chunk->size);
     auto const hash = [&state, bytes] {
       if (state.several) state.whole.update(bytes);
-      digest::Sha256 sha256;
-      sha256.update(bytes);
-      return sha256.finish();
+      return digest::sha256(bytes);
     };
     if (bytes.size() < kInline) {
       chunk->sha256 = hash();
@@ -155,7 +153,7 @@ async::Task<> SnapshotWriterImpl::store_chunk(std::unique_ptr<Chunk> chunk) {
     chunk->permit.shrink_to(packed.bytes.size());
     auto const size = static_cast<std::uint32_t>(chunk->size);
     std::vector<Blob> blobs{{chunk->sha256, size}};
-    auto const place = co_await data_.append(packed.encoding, packed.bytes, std::move(blobs));
+    auto const place = co_await data_.append(frame_of(packed, std::move(blobs)));
     chunk_rows_.emplace_back(FrameInsert{place.pack, place.frame, place.offset,
                                          static_cast<std::uint32_t>(packed.bytes.size()), size,
                                          static_cast<std::uint8_t>(packed.encoding), std::nullopt});
@@ -174,7 +172,7 @@ async::Task<> SnapshotWriterImpl::store_group(bool force) {
     if (failure_ || group_.bytes.empty() || (!force && group_.bytes.size() < kGroupBytes)) co_return;
     auto const group = std::exchange(group_, {});
     auto const packed = co_await compress(group.bytes, false);
-    auto const place = co_await data_.append(packed.encoding, packed.bytes, group.blobs);
+    auto const place = co_await data_.append(frame_of(packed, group.blobs));
     chunk_rows_.emplace_back(FrameInsert{place.pack, place.frame, place.offset,
                                          static_cast<std::uint32_t>(packed.bytes.size()),
                                          static_cast<std::uint32_t>(group.bytes.size()),
