@@ -8,15 +8,21 @@ namespace {
 
 constexpr const char* users = "/api/2.0/mlflow/users/";
 
-// Nullopt also where the call fails: another one tells then.
-async::Task<std::optional<json::object>> ask_current(mlflow::Client& client) {
+struct Current {
+  std::optional<json::object> answer;  // nullopt also where the call fails: another one tells then
+  bool no_such_call = false;
+};
+
+async::Task<Current> ask_current(mlflow::Client& client) {
+  Current current;
   try {
-    co_return co_await client.call(http::Method::get, users + std::string("current"), {},
-                                   http::RequestClass::read);
+    current.answer = co_await client.call(http::Method::get, users + std::string("current"), {},
+                                          http::RequestClass::read);
+    current.no_such_call = !current.answer;
   } catch (const mlflow::ApiError& error) {
     if (error.status() == 401) throw;
   }
-  co_return std::nullopt;
+  co_return current;
 }
 
 // The permission on what nothing is granted on; a grant for all experiments counts, too.
@@ -52,9 +58,10 @@ async::Task<Access> ask_for_nobody(mlflow::Client& client) {
 
 }  // namespace
 
-async::Task<Access> find_access(mlflow::Client& client) {
+async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities) {
   auto const current = co_await ask_current(client);
-  auto const* user = current ? mlflow::get_object(*current, "user") : nullptr;
+  if (current.no_such_call && capabilities.tells_login) co_return Access();
+  auto const* user = current.answer ? mlflow::get_object(*current.answer, "user") : nullptr;
   if (user == nullptr) co_return co_await ask_for_nobody(client);
   Access access;
   access.logins = true;

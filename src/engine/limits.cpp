@@ -16,6 +16,11 @@ constexpr double most_loss = 0.05;
 constexpr std::uint64_t shortest_hold = 4;  // windows
 constexpr std::uint64_t longest_hold = 16;
 
+LimitOptions for_files(LimitOptions options) {
+  options.start = options.start_of_files;
+  return options;
+}
+
 }  // namespace
 
 LimitController::LimitController(LimitOptions options)
@@ -133,7 +138,9 @@ AdaptiveLimiter::Class::Class(async::Executor executor, const LimitOptions& opti
 AdaptiveLimiter::AdaptiveLimiter(async::Executor executor, LimitOptions options)
     : options_(options),
       classes_{Class(executor, options), Class(executor, options), Class(executor, options),
-               Class(executor, options)} {}
+               Class(executor, for_files(options))} {
+  static_assert(static_cast<std::size_t>(http::RequestClass::artifact) == 3);
+}
 
 async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_class) {
   auto& one = of(request_class);

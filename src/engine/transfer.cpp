@@ -38,12 +38,31 @@ class Transfer {
     context_.report.selection = context_.options.selection.describe();
     context_.report.dry_run = context_.options.dry_run;
     co_await target_.begin(info);
-    for (auto const kind : write_order()) co_await put_all(kind);
+    if (target_.takes_any_order()) {
+      co_await put_beside_each_other();
+    } else {
+      for (auto const kind : write_order()) co_await put_all(kind);
+    }
     co_await target_.finish(context_.report);
     if (context_.report.target.empty()) context_.report.target = target_.describe();
   }
 
  private:
+  // Kinds are read one after the other; what was read of one may still be on its way when the next begins.
+  async::Task<> put_beside_each_other() {
+    auto body = [this](async::TaskGroup& puts) -> async::Task<> {
+      for (auto const kind : write_order()) {
+        co_await put_all(kind);
+        if (kind == Kind::experiment) puts_ = &puts;  // whether its experiment failed is asked of every member
+      }
+    };
+    co_await async::with_task_group(context_.executor, body);
+    puts_ = nullptr;
+  }
+
+  // Where a record is written: in a group that the kind waits for (`of_kind`), or in that of the whole job.
+  async::TaskGroup& puts(async::TaskGroup& of_kind) { return puts_ == nullptr ? of_kind : *puts_; }
+
   async::Task<> put_all(Kind kind) {
     switch (kind) {
       case Kind::workspace:  // target_.begin() has made it
@@ -157,7 +176,7 @@ class Transfer {
             continue;
           }
           auto slot = co_await slots_.acquire();
-          tasks.spawn(put_one(kind, std::move(record), put, std::move(slot)));
+          puts(tasks).spawn(put_one(kind, std::move(record), put, std::move(slot)));
         }
       }
     };
@@ -258,7 +277,7 @@ class Transfer {
         for (auto& record : *page) {
           context_.report.found(record.kind());
           auto slot = co_await slots_.acquire();
-          tasks.spawn(put_registered_model(std::move(record), false, std::move(slot)));
+          puts(tasks).spawn(put_registered_model(std::move(record), false, std::move(slot)));
         }
       }
     };
@@ -274,7 +293,7 @@ class Transfer {
         context_.report.found(kind, page->size());
         for (auto& record : *page) {
           auto slot = co_await slots_.acquire();
-          tasks.spawn(put_one(kind, std::move(record), PutObject{this}, std::move(slot)));
+          puts(tasks).spawn(put_one(kind, std::move(record), PutObject{this}, std::move(slot)));
         }
       }
     };
@@ -329,6 +348,7 @@ class Transfer {
   async::Semaphore experiment_slots_;         // experiments walked at once
   std::deque<ExperimentHandle> experiments_;  // a deque: tasks hold references
   std::vector<RegisteredModelRecord> waiting_;
+  async::TaskGroup* puts_ = nullptr;  // of a target that takes any order, once experiments are there
 };
 
 }  // namespace

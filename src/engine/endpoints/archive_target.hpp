@@ -23,6 +23,7 @@ class ArchiveTarget final : public Target {
   ArchiveTarget(const Context& context, archive::Archive& archive, std::string place, SnapshotOfJob part = {});
 
   async::Task<> begin(const SourceInfo& source) override;
+  bool takes_any_order() const override { return true; }
   async::Task<bool> unchanged(Kind kind, std::string container, std::string id,
                               std::string fingerprint) override;
   async::Task<std::vector<std::string>> known_logged_models(std::string container) override;

@@ -34,6 +34,11 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
     }
     while (state_ == State::listing) {
       co_await take_over_names();
+      // Those that came since, and are named by nothing that was read, are left to the next job.
+      if (!source_.has_logged_models() && source_.named_models(experiment_id_).empty()) {
+        state_ = State::named;
+        break;
+      }
       auto page =
           co_await source_.client().search_logged_models({experiment_id_}, "", logged_models_a_page, token_);
       // An empty page ends the walk whatever its token says: some servers give tokens without end

@@ -60,6 +60,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
     for (auto const& id : active) {
       if (!source_.may_have_traces(id)) view.untraced.insert(id);
     }
+    view.queueless = &source_.queueless_experiments();
     // A copy that is verified lists its source twice.
     view.note = [&notes = source_.context().report.notes](std::string text) {
       if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));

@@ -104,6 +104,20 @@ class ExperimentPages final : public Pages<ExperimentRecord> {
   std::uint64_t left_out_ = 0;
 };
 
+// What was listed a moment ago.
+class ListedExperiments final : public Pages<ExperimentRecord> {
+ public:
+  explicit ListedExperiments(std::vector<ExperimentRecord> records) : records_(std::move(records)) {}
+
+  async::Task<std::optional<std::vector<ExperimentRecord>>> next() override {
+    if (records_.empty()) co_return std::nullopt;
+    co_return std::exchange(records_, {});
+  }
+
+ private:
+  std::vector<ExperimentRecord> records_;
+};
+
 }  // namespace
 
 ServerSource::ServerSource(const Context& context, mlflow::Client& client, ServerSourceOptions options)
@@ -163,10 +177,15 @@ async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids)
   co_await find_traces({middle, experiment_ids.end()});
 }
 
-async::Task<> ServerSource::take_census(SourceInfo& info) {
+async::Task<> ServerSource::ask_who_calls(SourceInfo& info) {
+  access_ = co_await find_access(client_, capabilities_);
+  if (auto const text = hidden_from(access_, client_.http().base_url()); !text.empty())
+    info.hidden.push_back(text);
+  info.shows_users = access_.logins && access_.admin;
+  if (!options_.census) co_return;
   auto census = co_await count_uncopied(client_, access_);
   info.not_copied = std::move(census.counts);
-  info.notes = std::move(census.notes);
+  info.notes.insert(info.notes.end(), census.notes.begin(), census.notes.end());
 }
 
 async::Task<const TraceLinks*> ServerSource::trace_links() {
@@ -198,21 +217,34 @@ async::Task<SourceInfo> ServerSource::open() {
     info.notes.push_back(
         "deleted logged models are found through the runs that name them, and runs are not selected");
   }
-  access_ = co_await find_access(client_);
-  if (auto const text = hidden_from(access_, client_.http().base_url()); !text.empty())
-    info.hidden.push_back(text);
-  info.shows_users = access_.logins && access_.admin;
-  auto const ids = co_await all_experiment_ids();
   // None needs another, and one after the other they would be most of the time of a small job.
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
-    if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
-    if ((capabilities_.traces_v3 || capabilities_.traces_v2) && selection.takes_kind(Kind::trace))
-      tasks.spawn(look_for_traces(ids));
-    if (options_.census) tasks.spawn(take_census(info));
+    tasks.spawn(ask_who_calls(info));
+    tasks.spawn(look_around());
     co_return;
   };
   co_await async::with_task_group(context_.executor, body);
   co_return info;
+}
+
+// What there is, so that no experiment is asked in vain.
+async::Task<> ServerSource::look_around() {
+  std::vector<std::string> ids;
+  std::vector<ExperimentRecord> listed;
+  std::size_t pages_read = 0;
+  auto pages = experiments();
+  while (auto page = co_await pages->next()) {
+    for (auto const& record : *page) ids.emplace_back(record.experiment.id());
+    if (++pages_read == 1) listed = std::move(*page);
+  }
+  if (pages_read <= 1) listed_ = std::move(listed);
+  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+    if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
+    if ((capabilities_.traces_v3 || capabilities_.traces_v2) && context_.options.selection.takes_kind(Kind::trace))
+      tasks.spawn(look_for_traces(ids));
+    co_return;
+  };
+  co_await async::with_task_group(context_.executor, body);
 }
 
 void ServerSource::remember(const mlflow::Experiment& experiment) {
@@ -251,6 +283,7 @@ bool ServerSource::is_deleted(const std::string& experiment_id) const {
 }
 
 std::unique_ptr<Pages<ExperimentRecord>> ServerSource::experiments() {
+  if (listed_) return std::make_unique<ListedExperiments>(*std::exchange(listed_, std::nullopt));
   return std::make_unique<ExperimentPages>(*this);
 }
 

@@ -41,6 +41,7 @@ class ServerSource final : public Source {
   const mlflow::Capabilities& capabilities() const { return capabilities_; }
   const Access& access() const { return access_; }
   const ServerSourceOptions& options() const { return options_; }
+  // Of active ones, when the job began: deleted ones are in no listing.
   bool has_logged_models() const { return has_logged_models_; }
   // False only when the experiment certainly has none.
   bool may_have_traces(const std::string& experiment_id) const { return traced_.contains(experiment_id); }
@@ -61,6 +62,8 @@ class ServerSource final : public Source {
   // Runs that the pages gave: what lies in their folders is moved with them.
   void remember_run(std::string_view id);
   bool gave_run(std::string_view id);
+  // Experiments that had no review queues when somebody looked: an empty one is not asked twice.
+  std::set<std::string>& queueless_experiments() { return queueless_; }
   const std::set<std::string>& active_experiments() const { return active_; }
   bool gave_experiment(const std::string& id) const { return locations_.contains(id); }
   bool is_deleted(const std::string& experiment_id) const;
@@ -73,14 +76,18 @@ class ServerSource final : public Source {
   async::Task<> find_logged_models(std::vector<std::string> experiment_ids);
   async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
   async::Task<> find_traces(std::vector<std::string> experiment_ids);
-  async::Task<> take_census(SourceInfo& info);
+  async::Task<> look_around();
+  async::Task<> ask_who_calls(SourceInfo& info);
 
   const Context& context_;
   mlflow::Client& client_;
   ServerSourceOptions options_;
   mlflow::Capabilities capabilities_;
   Access access_;
+  // The list of experiments that open() read, when it was one page: for the first who asks after that.
+  std::optional<std::vector<ExperimentRecord>> listed_;
   bool has_logged_models_ = false;
+  std::set<std::string> queueless_;
   std::unordered_set<std::string> traced_;  // experiments that may have traces
   async::Semaphore trace_links_turn_;
   std::optional<TraceLinks> trace_links_;

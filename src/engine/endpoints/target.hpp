@@ -1,6 +1,6 @@
 #pragma once
-// Where objects go: a server or an archive. The pipeline calls it in the order of the functions below; within
-// a step calls overlap freely.
+// Where objects go: a server, an archive or a directory. The pipeline calls it in the order of the functions below; within
+// a step calls overlap freely, and beyond it where the target says so.
 
 #include <functional>
 #include <memory>
@@ -24,6 +24,9 @@ class Target : public Known {
  public:
   // Connects, checks, takes locks. Throws when the target cannot be used: nothing was written then.
   virtual async::Task<> begin(const SourceInfo& source) = 0;
+  // Whether objects may come before what they refer to, and beside it: then, after the experiments, one kind is read
+  // while the last ones are still being written, put_links() is called while runs are, and nothing may answer `waits`.
+  virtual bool takes_any_order() const { return false; }
   virtual async::Task<Outcome> put_experiment(ExperimentRecord record) = 0;
   // Reports the record's files (found, copied, failed) itself; the run itself is reported by the caller.
   // Throws when the run itself could not be copied; when only some of its files failed, the next job tries

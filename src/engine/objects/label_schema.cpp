@@ -50,6 +50,7 @@ class LabelSchemaKind final : public ObjectKind {
       if (!there) co_return std::nullopt;
       if (!*there && server.untraced.contains(experiment) &&
           !co_await has_queues(server.client, experiment)) {
+        if (server.queueless != nullptr) server.queueless->insert(experiment);
         ++not_asked;
         co_return std::vector<json::object>();
       }

@@ -25,6 +25,8 @@ struct ServerView {
   std::vector<std::string> experiments;  // ids of those that are not deleted
   // Those of them that certainly have no traces, where reading must not change the server.
   std::set<std::string> untraced = {};
+  // Those that were seen to have no review queues; null: nobody keeps them.
+  std::set<std::string>* queueless = nullptr;
   std::function<void(std::string)> note = {};  // takes a sentence for the report; may be empty
   // The one that the client works in; nothing where the server has none.
   std::optional<std::string> workspace = {};

@@ -123,7 +123,10 @@ class ReviewQueueKind final : public ObjectKind {
   Kind kind() const override { return Kind::review_queue; }
 
   async::Task<std::optional<std::vector<ObjectRecord>>> list(const ServerView& server) const override {
-    auto list_one = [&](std::string experiment) { return read_queues(server.client, std::move(experiment)); };
+    auto list_one = [&](std::string experiment) -> async::Task<std::optional<std::vector<json::object>>> {
+      if (server.queueless != nullptr && server.queueless->contains(experiment)) co_return std::vector<json::object>();
+      co_return co_await read_queues(server.client, std::move(experiment));
+    };
     auto found = co_await list_by_experiment(server.experiments, list_one);
     if (!found) co_return std::nullopt;
     co_return to_records(kind(), std::move(*found), {"queue_id", "experiment_id", "name"});
