@@ -160,7 +160,8 @@ class Bench:
     # ---- the peer ---------------------------------------------------------------------------------------------
 
     def peer(self):
-        """On fewer runs, since the peer is slow: the same ones for both, one after the other."""
+        """On fewer runs, since the peer is slow: the same ones for both, one after the other. Both meet servers that have
+        answered each kind of request before: the first ones of a new process take it seconds."""
         programs = self.install_peer()
         if programs is None:
             return
@@ -168,6 +169,7 @@ class Bench:
         names = ",".join(f"peer {i}" for i in range(4))
         folder = self.fresh("peer")
         with self.server("peer-source", workload.peer_server(count, o.metrics, o.points)) as source:
+            self.export(source.url, self.fresh("peer-archive"))
             our_export = self.export(source.url, self.fresh("peer-archive")).seconds
             seconds = self.run_peer(programs / "export-experiments", source.url, "--experiments", names, "--output-dir", folder)
         if seconds is None:
@@ -175,7 +177,8 @@ class Bench:
         self.row(f"export {count} runs against the peer with threads", f"{our_export:.2f} s", f"{seconds:.2f} s",
                  our_export / seconds, f"{seconds / our_export:.0f} times faster")
         with self.server("peer-target") as target:
-            our_import = self.import_(self.work / "peer-archive", target.url).seconds
+            self.import_(self.work / "peer-archive", target.url)
+            our_import = self.import_(self.work / "peer-archive", target.reset().url).seconds
             target.reset()
             seconds = self.run_peer(programs / "import-experiments", target.url, "--input-dir", folder)
             if seconds is None:

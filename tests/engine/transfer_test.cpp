@@ -419,6 +419,42 @@ TEST_SUITE("engine") {
     CHECK(ferry.memory.used() == 0);
   }
 
+  TEST_CASE("promise server-bound: into an archive the next kinds are read while files still load") {
+    constexpr int files = 40;
+    Two servers;
+    auto const run = test::make_run(servers.from, "0", "r");
+    auto const folder = test::run_files(servers.from, run);
+    for (int i = 0; i < files; ++i) servers.from.put_file(folder + "/f" + std::to_string(i), std::string(100'000, 'x'));
+    // How many files had been asked for when the models were.
+    auto const files_before_models = [&]() -> int {
+      int n = 0;
+      for (auto const& request : servers.from.log()) {
+        if (request.path.ends_with("registered-models/search")) return n;
+        if (request.path.find("/mlflow-artifacts/artifacts/") != std::string::npos) ++n;
+      }
+      return -1;
+    };
+    auto const exported = servers.export_it();
+    CHECK(exported.counts(Kind::artifact).copied == files);
+    CHECK(files_before_models() >= 0);
+    CHECK(files_before_models() < files);
+    servers.from.clear_log();
+    // A server wants the files of a version's run first.
+    auto const copied = servers.copy();
+    CHECK(copied.counts(Kind::artifact).copied == files);
+    CHECK(files_before_models() == files);
+  }
+
+  TEST_CASE("promise server-bound: what a server has none of is asked for once, not for each experiment") {
+    Two servers;
+    for (auto const* name : {"a", "b", "c"}) test::make_run(servers.from, test::make_experiment(servers.from, name), "r");
+    CHECK(servers.export_it().counts(Kind::run).copied == 3);
+    CHECK(requests_to(servers.from, "logged-models/search") == 1);
+    CHECK(requests_to(servers.from, "traces/search") == 1);
+    CHECK(requests_to(servers.from, "experiments/search") == 2);  // whether it is an MLflow, and the list
+    CHECK(requests_to(servers.from, "runs/search") == 4);
+  }
+
   TEST_CASE("siblings: objects of a container that cannot be written fail, all others arrive") {
     Two servers;
     test::fill_workload(servers.from);

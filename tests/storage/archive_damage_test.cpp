@@ -113,6 +113,25 @@ TEST_SUITE("storage") {
     CHECK(f.run(archive->check(true, nullptr)).empty());
   }
 
+  TEST_CASE("archive damage: packs under each other's names are found without reading data") {
+    ArchiveFixture f(small_options());
+    auto const archive = f.open();
+    f.run(archive->create());
+    f.run(write_snapshot(archive, false));
+    std::vector<fs::path> packs;
+    for (auto const& path : files_of(fs::path(f.folder()) / "packs/data")) packs.push_back(path);
+    REQUIRE_FALSE(packs.empty());
+    auto other = packs.front();
+    auto name = other.filename().string();
+    name[0] = name[0] == '0' ? '1' : '0';
+    other.replace_filename(name);
+    fs::copy_file(packs.front(), other);
+    auto const problems = f.run(archive->check(false, nullptr));
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].file.find(name) != std::string::npos);
+    CHECK(problems[0].text.find("misnamed") != std::string::npos);
+  }
+
   TEST_CASE("archive damage: check names the objects that are hit, and only those") {
     ArchiveFixture f(small_options());
     auto const archive = f.open();
