@@ -16,6 +16,11 @@ namespace {
 constexpr std::size_t kSamplePieces = 16;
 constexpr std::size_t kSamplePiece = 4096;
 constexpr std::size_t kLeastForSample = 1 << 20;  // of less, all is tried
+// What zstd's own parameters of level 1 lack for pieces of megabytes: a table for what was seen further back. Measured
+// on 4 MiB pieces of sources, libraries, JSON and CSV: as fast (CSV: a quarter faster) and 3 % smaller (JSON: 2 % larger).
+constexpr int kWindowLog = 21;
+constexpr int kHashLog = 15;
+constexpr std::size_t kLeastForTable = 1 << 20;
 
 }  // namespace
 
@@ -33,7 +38,11 @@ Compressor::Compressor(Compressor&&) noexcept = default;
 
 std::optional<std::size_t> Compressor::compress(std::span<const std::byte> in, std::span<std::byte> out,
                                                 int level) {
-  auto const size = ZSTD_compressCCtx(state_->context, out.data(), out.size(), in.data(), in.size(), level);
+  bool const tuned = level == 1 && in.size() >= kLeastForTable;
+  ZSTD_CCtx_setParameter(state_->context, ZSTD_c_compressionLevel, level);
+  ZSTD_CCtx_setParameter(state_->context, ZSTD_c_windowLog, tuned ? kWindowLog : 0);
+  ZSTD_CCtx_setParameter(state_->context, ZSTD_c_hashLog, tuned ? kHashLog : 0);
+  auto const size = ZSTD_compress2(state_->context, out.data(), out.size(), in.data(), in.size());
   if (!ZSTD_isError(size)) return size;
   if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall) return std::nullopt;
   throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(size));
