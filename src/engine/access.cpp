@@ -8,21 +8,15 @@ namespace {
 
 constexpr const char* users = "/api/2.0/mlflow/users/";
 
-struct Current {
-  std::optional<json::object> answer;  // nullopt also where the call fails: another one tells then
-  bool no_such_call = false;
-};
-
-async::Task<Current> ask_current(mlflow::Client& client) {
-  Current current;
+// Nullopt also where the call fails: another one tells then.
+async::Task<std::optional<json::object>> ask_current(mlflow::Client& client) {
   try {
-    current.answer = co_await client.call(http::Method::get, users + std::string("current"), {},
-                                          http::RequestClass::read);
-    current.no_such_call = !current.answer;
+    co_return co_await client.call(http::Method::get, users + std::string("current"), {},
+                                   http::RequestClass::read);
   } catch (const mlflow::ApiError& error) {
     if (error.status() == 401) throw;
   }
-  co_return current;
+  co_return std::nullopt;
 }
 
 // The permission on what nothing is granted on; a grant for all experiments counts, too.
@@ -58,10 +52,9 @@ async::Task<Access> ask_for_nobody(mlflow::Client& client) {
 
 }  // namespace
 
-async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities) {
+async::Task<Access> find_access(mlflow::Client& client) {
   auto const current = co_await ask_current(client);
-  if (current.no_such_call && capabilities.tells_login) co_return Access();
-  auto const* user = current.answer ? mlflow::get_object(*current.answer, "user") : nullptr;
+  auto const* user = current ? mlflow::get_object(*current, "user") : nullptr;
   if (user == nullptr) co_return co_await ask_for_nobody(client);
   Access access;
   access.logins = true;

@@ -18,7 +18,7 @@ struct Access {
 };
 
 // One to three requests; throws when the server refuses the login.
-async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities);
+async::Task<Access> find_access(mlflow::Client& client);
 
 // What the server at `url` does not show to this login; "" for nothing.
 std::string hidden_from(const Access& access, const std::string& url);

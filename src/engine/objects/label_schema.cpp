@@ -39,6 +39,15 @@ async::Task<bool> has_queues(mlflow::Client& client, std::string experiment) {
   co_return queues != nullptr && !queues->empty();
 }
 
+void note_queues(const ServerView& server, const std::string& experiment, bool queues) {
+  if (server.queueless == nullptr) return;
+  if (queues) {
+    server.queueless->erase(experiment);
+  } else {
+    server.queueless->insert(experiment);
+  }
+}
+
 class LabelSchemaKind final : public ObjectKind {
  public:
   Kind kind() const override { return Kind::label_schema; }
@@ -48,11 +57,13 @@ class LabelSchemaKind final : public ObjectKind {
     auto list_one = [&](std::string experiment) -> async::Task<std::optional<std::vector<json::object>>> {
       auto const there = co_await has_default(server.client, experiment);
       if (!there) co_return std::nullopt;
-      if (!*there && server.untraced.contains(experiment) &&
-          !co_await has_queues(server.client, experiment)) {
-        if (server.queueless != nullptr) server.queueless->insert(experiment);
-        ++not_asked;
-        co_return std::vector<json::object>();
+      if (!*there && server.untraced.contains(experiment)) {
+        bool const queues = co_await has_queues(server.client, experiment);
+        note_queues(server, experiment, queues);
+        if (!queues) {
+          ++not_asked;
+          co_return std::vector<json::object>();
+        }
       }
       co_return co_await list_all(
           server.client, http::Method::get,
