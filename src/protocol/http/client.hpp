@@ -57,6 +57,9 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout{120'000};  // without one byte moving in either direction
   std::size_t max_header_bytes = 64 * 1024;
   std::size_t max_idle_connections = 64;
+  // New connections are made this far apart, while the server keeps them alive. Workers that share a listening socket
+  // would else do unequal work: the first to wake takes all that wait (asyncio accepts as many as its backlog has).
+  std::chrono::milliseconds between_connects{5};
   std::uint64_t random_seed = 0;  // for jitter; 0: from the system
 };
 

@@ -13,7 +13,8 @@ std::unique_ptr<Connection> Pool::take(Clock::time_point now, Clock::duration ma
 }
 
 void Pool::put(std::unique_ptr<Connection> connection, Clock::time_point now) {
-  if (!connection->reusable() || max_idle_ == 0) return;
+  last_was_kept_ = connection->reusable();
+  if (!last_was_kept_ || max_idle_ == 0) return;
   idle_.push_back({std::move(connection), now});
   if (idle_.size() > max_idle_) idle_.pop_front();
 }

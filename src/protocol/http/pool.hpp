@@ -22,6 +22,8 @@ class Pool {
   void put(std::unique_ptr<Connection> connection, Clock::time_point now);
   void clear() { idle_.clear(); }
   std::size_t size() const { return idle_.size(); }
+  // Whether the last connection that came back could be used again; true before there was one.
+  bool last_was_kept() const { return last_was_kept_; }
 
  private:
   struct Idle {
@@ -29,6 +31,7 @@ class Pool {
     Clock::time_point since;
   };
   std::size_t max_idle_;
+  bool last_was_kept_ = true;
   std::deque<Idle> idle_;  // the newest at the back
 };
 

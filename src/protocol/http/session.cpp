@@ -122,10 +122,25 @@ void Session::observe(RequestClass request_class, int status, bool timed_out, Cl
   admission_->observe(seen);
 }
 
+// Whether there was something to wait for.
+async::Task<bool> Session::wait_for_turn() {
+  auto const now = Clock::now();
+  if (!pool_.last_was_kept()) co_return false;  // each request needs its own: they come apart as it is
+  auto const turn = std::max(now, next_connect_);
+  next_connect_ = turn + options_.between_connects;
+  if (turn <= now) co_return false;
+  co_await async::sleep_for(turn - now);
+  co_return true;
+}
+
 async::Task<std::unique_ptr<Connection>> Session::connect(const Request& request, bool fresh) {
-  if (!fresh) {
-    bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
-    if (auto pooled = pool_.take(Clock::now(), cautious ? max_rest_for_creates : max_rest)) co_return pooled;
+  bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
+  auto const take_pooled = [&] {
+    return fresh ? nullptr : pool_.take(Clock::now(), cautious ? max_rest_for_creates : max_rest);
+  };
+  if (auto pooled = take_pooled()) co_return pooled;
+  if (co_await wait_for_turn()) {
+    if (auto pooled = take_pooled()) co_return pooled;  // came back meanwhile
   }
   auto stream = co_await connector_.connect();
   ++counters_.connections;

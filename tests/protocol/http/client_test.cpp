@@ -279,6 +279,44 @@ TEST_CASE("client: a connection that the server closed while it rested is not us
   CHECK(client.counters().retries == 0);
 }
 
+TEST_CASE("client: new connections are made apart, and one that came back meanwhile is taken instead") {
+  asio::io_context context;
+  std::vector<std::chrono::steady_clock::time_point> opened;
+  auto answer_time = 200ms;
+  HttpScript server(context, HttpScript::Script([&](Peer& peer) -> async::Task<> {
+                      opened.push_back(std::chrono::steady_clock::now());
+                      while (co_await peer.read_request()) {
+                        co_await async::sleep_for(answer_time);
+                        co_await peer.send(reply(200, "x"));
+                      }
+                    }));
+  auto options = quick(server.url());
+  options.between_connects = 20ms;
+  auto const at_once = [&](int n) {
+    Client client(context.get_executor(), options, nullptr);
+    async::TaskGroup group(context.get_executor());
+    auto const one = [&]() -> async::Task<> { co_await client.send(get("/")); };
+    for (int i = 0; i < n; ++i) group.spawn(one());
+    run(context, group.join());
+    return client.counters().connections;
+  };
+  CHECK(at_once(4) == 4);
+  REQUIRE(opened.size() == 4);
+  CHECK(opened[3] - opened[0] >= 55ms);  // three times 20, and the moment in which the first was accepted
+  answer_time = 0ms;
+  CHECK(at_once(4) == 1);
+}
+
+TEST_CASE("client: a server that keeps no connection is not waited for") {
+  asio::io_context context;
+  HttpScript server(context, [](const Received&) { return reply(200, "x", "Connection: close\r\n"); });
+  auto options = quick(server.url());
+  options.between_connects = 60'000ms;
+  Client client(context.get_executor(), options, nullptr);
+  for (int i = 0; i < 3; ++i) CHECK(run(context, client.send(get("/"))).body == "x");
+  CHECK(client.counters().connections == 3);
+}
+
 TEST_CASE("client: idle connections are bounded") {
   asio::io_context context;
   int alive = 0;
@@ -294,6 +332,7 @@ TEST_CASE("client: idle connections are bounded") {
                     }));
   auto options = quick(server.url());
   options.max_idle_connections = 2;
+  options.between_connects = 0ms;
   Client client(context.get_executor(), options, nullptr);
   async::TaskGroup group(context.get_executor());
   auto const one = [&]() -> async::Task<> { co_await client.send(get("/")); };
