@@ -29,6 +29,8 @@ from servers import ROOT, Server, environment  # noqa: E402
 
 PEER = ["mlflow-export-import==1.2.0", "mlflow==3.17.2", "tabulate==0.10.0"]
 
+FILES = [("text", 4), ("random", 1), ("random", 4), ("random", 10), ("random", 50)]  # kind, MiB
+
 
 class Bench:
     def __init__(self, options, work):
@@ -118,20 +120,21 @@ class Bench:
                 self.peer()
 
     def artifacts(self):
-        for kind in ("text", "random"):
-            with self.server("source", workload.artifacts_server(self.options.megabytes, kind)) as source, \
+        for kind, each in FILES:
+            size = f"{self.options.megabytes} MiB {kind} in files of {each} MiB"
+            with self.server("source", workload.artifacts_server(self.options.megabytes, kind, each)) as source, \
                     self.server("target") as target:
                 files = self.file_urls(source)
-                usages = self.duel(f"export {self.options.megabytes} MiB {kind}", lambda: self.export(source.url, self.fresh("archive")),
+                usages = self.duel(f"export {size}", lambda: self.export(source.url, self.fresh("archive")),
                                    lambda: self.curl(files), f"curl --parallel-max {self.options.transfers}")
-                self.row(f"export {kind}: peak memory", f"{max(u.peak_kib for u in usages) / 1024:.0f} MiB", "300 MiB",
+                self.row(f"export {size}: peak memory", f"{max(u.peak_kib for u in usages) / 1024:.0f} MiB", "300 MiB",
                          max(u.peak_kib for u in usages) / 1024 / 300)
                 raw = sum(f.stat().st_size for f in source.artifacts.rglob("*") if f.is_file())
                 stored = sum(f.stat().st_size for f in (self.work / "archive").rglob("*") if f.is_file())
-                self.row(f"archive of {kind} files", f"{stored / 1e6:.1f} MB", f"{raw / 1e6:.1f} MB", stored / raw, "of the input")
+                self.row(f"archive of {size}", f"{stored / 1e6:.1f} MB", f"{raw / 1e6:.1f} MB", stored / raw, "of the input")
                 usages = [self.import_(self.work / "archive", target.reset().url) for _ in range(self.options.rounds)]
                 seconds = statistics.median(u.seconds for u in usages)
-                self.row(f"import {self.options.megabytes} MiB {kind}", f"{seconds:.2f} s", f"{raw / 1e6 / seconds:.0f} MB/s",
+                self.row(f"import {size}", f"{seconds:.2f} s", f"{raw / 1e6 / seconds:.0f} MB/s",
                          max(u.peak_kib for u in usages) / 1024 / 300, "of 300 MiB memory")
 
     def file_urls(self, server):

@@ -21,6 +21,7 @@ namespace {
 archive::Options small_options() {
   archive::Options options;
   options.chunk_bytes = 140'000;  // above the limit below which chunks share frames
+  options.one_chunk_bytes = 0;
   options.pack_bytes = 150'000;
   return options;
 }

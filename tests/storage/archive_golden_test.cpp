@@ -48,6 +48,7 @@ TEST_SUITE("storage") {
   TEST_CASE("golden: the archive of version 1 is read") {
     archive::Options options;
     options.chunk_bytes = 150'000;
+    options.one_chunk_bytes = 0;
     test::ArchiveFixture f(options);
     if (auto const* const target = std::getenv("MLFERRY_MAKE_GOLDEN")) {
       f.run(write_golden(f.open(std::make_shared<backend::FolderBackend>(f.pool, target))));

@@ -83,6 +83,7 @@ TEST_SUITE("storage") {
       CAPTURE(sql);
       archive::Options options;
       options.chunk_bytes = 1000;
+      options.one_chunk_bytes = 0;
       ArchiveFixture f(options);
       auto const archive = f.open();
       f.run(archive->create());

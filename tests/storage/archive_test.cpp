@@ -7,6 +7,7 @@
 
 #include "async/task_group.hpp"
 #include "protocol/digest/sha256.hpp"
+#include "storage/sqlite/database.hpp"
 #include "support/archive_fixture.hpp"
 #include "support/cancelled_run.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 archive::Options small_chunks() {
   archive::Options options;
   options.chunk_bytes = 1000;
+  options.one_chunk_bytes = 0;
   options.pack_bytes = 4000;
   return options;
 }
@@ -102,6 +104,31 @@ TEST_SUITE("storage") {
       CHECK(same);
     }
     CHECK(f.memory.used() == 0);
+  }
+
+  TEST_CASE("archive: a file of an announced size that is not large is one chunk") {
+    auto options = small_chunks();
+    options.one_chunk_bytes = 4000;
+    struct Row {
+      std::size_t size;
+      bool announced;
+      std::int64_t chunks;  // listed; of a file of one chunk none are
+    };
+    for (auto const& row : {Row{900, true, 0}, Row{4000, true, 0}, Row{4001, true, 5}, Row{4000, false, 4}, Row{1000, false, 0}}) {
+      CAPTURE(row.size);
+      CAPTURE(row.announced);
+      ArchiveFixture f(options);
+      auto const archive = f.open();
+      f.run(archive->create());
+      f.run(write_files(archive, {test::random_bytes(row.size, 1)}, row.announced));
+      auto const catalog = fs::directory_iterator(fs::path(f.folder()) / "catalogs")->path();
+      sqlite::Database db(catalog.string(), sqlite::Database::Mode::read_only);
+      auto count = db.prepare("SELECT count(*) FROM file_chunks");
+      REQUIRE(count.step());
+      CHECK(count.number(0) == row.chunks);
+      CHECK(f.run(test::read_latest(archive)).at("run r/f0") == test::random_bytes(row.size, 1));
+      CHECK(f.run(archive->check(true, nullptr)).empty());
+    }
   }
 
   TEST_CASE("archive: announced sizes that are wrong, paths that are wrong") {
@@ -300,6 +327,7 @@ TEST_SUITE("storage") {
   TEST_CASE("archive: many puts at once, with hardly any memory") {
     archive::Options options;
     options.chunk_bytes = 300'000;
+    options.one_chunk_bytes = 0;
     options.pack_bytes = 2'000'000;
     ArchiveFixture f(options, 700'000);
     auto const archive = f.open();
@@ -335,6 +363,7 @@ TEST_SUITE("storage") {
   TEST_CASE("archive: a put cancelled at every step leaves the writer whole") {
     archive::Options options;
     options.chunk_bytes = 200'000;
+    options.one_chunk_bytes = 0;
     bool ended = false;
     int cancelled = 0;
     for (std::size_t steps = 0; !ended && steps < 400; ++steps) {
@@ -388,6 +417,7 @@ TEST_SUITE("storage") {
   TEST_CASE("archive: an abandoned writer leaves packs that the next one uses") {
     archive::Options options;
     options.chunk_bytes = 150'000;
+    options.one_chunk_bytes = 0;
     options.pack_bytes = 300'000;
     ArchiveFixture f(options);
     auto const archive = f.open();

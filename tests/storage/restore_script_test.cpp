@@ -20,6 +20,7 @@ TEST_SUITE("storage") {
     }
     archive::Options options;
     options.chunk_bytes = 150'000;
+    options.one_chunk_bytes = 0;
     test::ArchiveFixture f(options);
     auto const archive = f.open();
     f.run(archive->create());

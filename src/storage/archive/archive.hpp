@@ -38,7 +38,8 @@ class NotFound : public std::runtime_error {
 struct Options {
   int compression_level = 1;             // zstd, 0 stores raw
   std::uint64_t pack_bytes = 32u << 20;  // a pack is closed when it reaches this
-  std::uint64_t chunk_bytes = 4u << 20;  // a file is cut into chunks of this size; a small file is one chunk
+  std::uint64_t chunk_bytes = 4u << 20;  // a file is cut into chunks of this size,
+  std::uint64_t one_chunk_bytes = 16u << 20;  // unless its size is announced and not above this: then it is one
   std::function<std::chrono::system_clock::time_point()> clock = std::chrono::system_clock::now;
 };
 

@@ -14,6 +14,12 @@ constexpr std::size_t kSmallChunk = 128 * 1024;  // smaller chunks share frames
 constexpr std::size_t kGroupBytes = 1 << 20;
 constexpr auto kWritePatience = std::chrono::seconds(30);
 
+// The SHA-256 of a file's only chunk is that of the file, so its bytes are hashed once.
+std::uint64_t chunk_size(const Options& options, std::optional<std::uint64_t> file_size) {
+  bool const one = file_size && *file_size <= options.one_chunk_bytes;
+  return std::clamp<std::uint64_t>(one ? std::max(options.chunk_bytes, *file_size) : options.chunk_bytes, 1, kLargestChunk);
+}
+
 }  // namespace
 
 struct SnapshotWriterImpl::FileState {
@@ -44,7 +50,7 @@ bool SnapshotWriterImpl::take_known(const Digest& sha256) {
 
 async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup& stores) {
   auto& context = *start_.context;
-  std::uint64_t const chunk_bytes = std::clamp<std::uint64_t>(context.options.chunk_bytes, 1, kLargestChunk);
+  std::uint64_t const chunk_bytes = chunk_size(context.options, state.expected);
   while (true) {
     if (failure_) std::rethrow_exception(failure_);
     std::uint64_t want = chunk_bytes;
