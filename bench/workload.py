@@ -79,20 +79,20 @@ def peer_server(runs, metrics, points):
     return kept(f"peer-{runs}-{metrics}-{points}", fill)
 
 
-def artifacts_server(mebibytes, kind, each=4):
-    """Files of `each` MiB, 5 a run: `text` compresses well, `random` does not. Each file of `text` exists twice."""
+def artifacts_server(megabytes, kind, each):
+    """Files of `each` bytes, 5 a run: `text` compresses well, `random` does not. Each file of `text` exists twice."""
     def fill(server):
         rest, rng = Rest(server.url), random.Random(2)
         experiment = rest.post("experiments/create", name=kind)["experiment_id"]
         words = [str(rng.random()).encode() for _ in range(4000)]
-        count, data = max(mebibytes // each, 1), b""
+        count, data = max(megabytes * 1_000_000 // each, 1), b""
         for i in range(count):
             if i % 5 == 0:
                 run = rest.post("runs/create", experiment_id=experiment, run_name=f"r{i}", start_time=i)["run"]["info"]
             if kind == "random":
-                data = os.urandom(each * MIB)
+                data = os.urandom(each)
             elif i % 2 == 0:
-                data = b",".join(rng.choices(words, k=62_500 * each))[:each * MIB].ljust(each * MIB, b"\n")
+                data = b",".join(rng.choices(words, k=each // 16))[:each].ljust(each, b"\n")
             rest.put_file(f"{proxied(run['artifact_uri'])}/files/f{i}.bin", data)
 
-    return kept(f"artifacts-{kind}-{mebibytes}-{each}", fill)
+    return kept(f"artifacts-{kind}-{megabytes}-{each}", fill)
