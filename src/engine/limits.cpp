@@ -16,8 +16,18 @@ constexpr double most_loss = 0.05;
 constexpr std::uint64_t shortest_hold = 4;  // windows
 constexpr std::uint64_t longest_hold = 16;
 
-LimitOptions for_files(LimitOptions options) {
-  options.start = options.start_of_files;
+LimitOptions for_class(LimitOptions options, http::RequestClass request_class) {
+  switch (request_class) {
+    case http::RequestClass::search:
+    case http::RequestClass::read:
+      options.start = options.start_of_reads;
+      break;
+    case http::RequestClass::write:
+      break;
+    case http::RequestClass::artifact:
+      options.start = options.start_of_files;
+      break;
+  }
   return options;
 }
 
@@ -137,10 +147,10 @@ AdaptiveLimiter::Class::Class(async::Executor executor, const LimitOptions& opti
 
 AdaptiveLimiter::AdaptiveLimiter(async::Executor executor, LimitOptions options)
     : options_(options),
-      classes_{Class(executor, options), Class(executor, options), Class(executor, options),
-               Class(executor, for_files(options))} {
-  static_assert(static_cast<std::size_t>(http::RequestClass::artifact) == 3);
-}
+      classes_{Class(executor, for_class(options, http::RequestClass::search)),
+               Class(executor, for_class(options, http::RequestClass::read)),
+               Class(executor, for_class(options, http::RequestClass::write)),
+               Class(executor, for_class(options, http::RequestClass::artifact))} {}
 
 async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_class) {
   auto& one = of(request_class);

@@ -16,8 +16,9 @@ namespace mlferry::engine {
 
 struct LimitOptions {
   std::uint64_t fixed = 0;  // --jobs N; 0: adapt
-  std::uint64_t start = 3;  // what one SQLite file behind a server takes best
-  std::uint64_t start_of_files = 8;  // no database is asked for their bytes
+  // Writes: what one SQLite file behind a server takes best. Reads wait for no lock, and 3 would leave one of two workers
+  // idle half of the time. For the bytes of files no database is asked.
+  std::uint64_t start = 3, start_of_reads = 4, start_of_files = 8;
   std::uint64_t least = 2;
   std::uint64_t most = 32;
   double requests_per_second = 0;  // --tpslimit; 0: none

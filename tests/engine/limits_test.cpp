@@ -168,7 +168,7 @@ TEST_SUITE("engine") {
 
   TEST_CASE("limits: refusals shrink the class that they hit") {
     boost::asio::io_context context;
-    AdaptiveLimiter limiter(context.get_executor(), {.start = 10});
+    AdaptiveLimiter limiter(context.get_executor(), {.start_of_reads = 10});
     http::Observation refused;
     refused.request_class = http::RequestClass::search;
     refused.status = 429;

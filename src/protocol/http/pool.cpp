@@ -1,12 +1,16 @@
 #include "protocol/http/pool.hpp"
 
+#include <algorithm>
+
 namespace mlferry::http {
 
 std::unique_ptr<Connection> Pool::take(Clock::time_point now, Clock::duration max_rest) {
-  while (!idle_.empty()) {
-    if (now - idle_.back().since > max_rest) return nullptr;  // the others are older still
-    auto connection = std::move(idle_.back().connection);
-    idle_.pop_back();
+  std::erase_if(idle_, [&](const Idle& idle) { return now - idle.since > longest_rest; });
+  auto const young_enough = [&](const Idle& idle) { return now - idle.since <= max_rest; };
+  auto next = std::find_if(idle_.begin(), idle_.end(), young_enough);
+  while (next != idle_.end()) {
+    auto connection = std::move(next->connection);
+    next = idle_.erase(next);
     if (connection->quiet()) return connection;
   }
   return nullptr;

@@ -1,5 +1,6 @@
 #pragma once
-// Idle connections of one client. The one used last is taken first, so that the rest can grow old and go.
+// Idle connections of one client. The one that has rested longest is taken first: where a server has several workers, the
+// one used last is that of the busiest worker, and taking it again would leave the others idle.
 
 #include <chrono>
 #include <deque>
@@ -13,10 +14,13 @@ class Pool {
  public:
   using Clock = std::chrono::steady_clock;
 
+  static constexpr Clock::duration longest_rest = std::chrono::seconds(30);
+
   explicit Pool(std::size_t max_idle) : max_idle_(max_idle) {}
 
   // A connection that has rested for at most `max_rest` and that the server has left alone, or null. Those
-  // found dead on the way are closed.
+  // found dead on the way are closed; those that have rested longer are kept for requests that may meet a dead one,
+  // up to `longest_rest`: firewalls forget idle connections without a word.
   std::unique_ptr<Connection> take(Clock::time_point now, Clock::duration max_rest);
   // Keeps the connection when it can be used again, else closes it; the oldest goes when there are too many.
   void put(std::unique_ptr<Connection> connection, Clock::time_point now);
@@ -32,7 +36,7 @@ class Pool {
   };
   std::size_t max_idle_;
   bool last_was_kept_ = true;
-  std::deque<Idle> idle_;  // the newest at the back
+  std::deque<Idle> idle_;  // the one that came back last at the back
 };
 
 }  // namespace mlferry::http

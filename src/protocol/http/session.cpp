@@ -10,10 +10,8 @@ namespace mlferry::http {
 namespace {
 
 // A server's keep-alive ends after 5 s as a rule; a create that meets the end has an unknown outcome, so it
-// takes only connections that are surely young enough. For others a dead one costs no more than a second try;
-// the bound is for firewalls that forget idle connections without a word.
-constexpr auto max_rest_for_creates = std::chrono::seconds(1);
-constexpr auto max_rest = std::chrono::seconds(30);
+// takes only connections that are surely young enough. For others a dead one costs no more than a second try.
+constexpr Pool::Clock::duration max_rest_for_creates = std::chrono::seconds(1);
 constexpr int max_redirects = 5;
 constexpr std::size_t max_error_body = 64 * 1024;
 
@@ -122,25 +120,20 @@ void Session::observe(RequestClass request_class, int status, bool timed_out, Cl
   admission_->observe(seen);
 }
 
-// Whether there was something to wait for.
-async::Task<bool> Session::wait_for_turn() {
-  auto const now = Clock::now();
-  if (!pool_.last_was_kept()) co_return false;  // each request needs its own: they come apart as it is
-  auto const turn = std::max(now, next_connect_);
-  next_connect_ = turn + options_.between_connects;
-  if (turn <= now) co_return false;
-  co_await async::sleep_for(turn - now);
-  co_return true;
-}
-
 async::Task<std::unique_ptr<Connection>> Session::connect(const Request& request, bool fresh) {
   bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
   auto const take_pooled = [&] {
-    return fresh ? nullptr : pool_.take(Clock::now(), cautious ? max_rest_for_creates : max_rest);
+    return fresh ? nullptr : pool_.take(Clock::now(), cautious ? max_rest_for_creates : Pool::longest_rest);
   };
-  if (auto pooled = take_pooled()) co_return pooled;
-  if (co_await wait_for_turn()) {
-    if (auto pooled = take_pooled()) co_return pooled;  // came back meanwhile
+  while (true) {
+    if (auto pooled = take_pooled()) co_return pooled;
+    auto const now = Clock::now();
+    // Where each request needs its own connection, they come apart as it is.
+    if (now >= next_connect_ || !pool_.last_was_kept()) {
+      next_connect_ = now + options_.between_connects;
+      break;
+    }
+    co_await async::sleep_for(next_connect_ - now);
   }
   auto stream = co_await connector_.connect();
   ++counters_.connections;

@@ -74,7 +74,6 @@ class Session : public std::enable_shared_from_this<Session> {
   async::Task<Answer> attempt(const Request& request, std::string target, Wanted wanted, Attempt& record,
                               bool fresh);
   async::Task<std::unique_ptr<Connection>> connect(const Request& request, bool fresh);
-  async::Task<bool> wait_for_turn();
   void observe(RequestClass request_class, int status, bool timed_out, Clock::time_point since);
 
   ClientOptions options_;
