@@ -13,7 +13,6 @@ from rest import Rest, parallel, proxied  # noqa: E402
 from servers import ROOT, Server  # noqa: E402
 
 KEEP = ROOT / "build" / "bench"
-MIB = 1 << 20
 
 
 def run_documents(runs, metrics, points):

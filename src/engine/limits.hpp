@@ -16,8 +16,8 @@ namespace mlferry::engine {
 
 struct LimitOptions {
   std::uint64_t fixed = 0;  // --jobs N; 0: adapt
-  // Writes: what one SQLite file behind a server takes best. Reads wait for no lock, and 3 would leave one of two workers
-  // idle half of the time. For the bytes of files no database is asked.
+  // Writes: what one SQLite file behind a server takes best. Reads do not wait for each other's locks; for the bytes of
+  // files no database is asked.
   std::uint64_t start = 3, start_of_reads = 4, start_of_files = 8;
   std::uint64_t least = 2;
   std::uint64_t most = 32;
