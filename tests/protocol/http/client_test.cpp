@@ -307,6 +307,27 @@ TEST_CASE("client: new connections are made apart, and one that came back meanwh
   CHECK(at_once(4) <= 2);  // when their turn comes, the first has long been answered
 }
 
+TEST_CASE("client: kept connections take turns, the longest rested first") {
+  asio::io_context context;
+  HttpScript server(context, HttpScript::Script([](Peer& peer) -> async::Task<> {
+                      while (co_await peer.read_request()) {
+                        co_await async::sleep_for(10ms);
+                        co_await peer.send(reply(200, std::to_string(peer.number)));
+                      }
+                    }));
+  auto options = quick(server.url());
+  options.between_connects = 0ms;
+  Client client(context.get_executor(), options, nullptr);
+  async::TaskGroup group(context.get_executor());
+  auto const one = [&]() -> async::Task<> { co_await client.send(get("/")); };
+  for (int i = 0; i < 2; ++i) group.spawn(one());
+  run(context, group.join());
+  std::string order;
+  for (int i = 0; i < 4; ++i) order += run(context, client.send(get("/"))).body;
+  CHECK((order == "0101" || order == "1010"));
+  CHECK(server.connections() == 2);
+}
+
 TEST_CASE("client: a server that keeps no connection is not waited for") {
   asio::io_context context;
   HttpScript server(context, [](const Received&) { return reply(200, "x", "Connection: close\r\n"); });
