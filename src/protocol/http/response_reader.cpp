@@ -132,10 +132,10 @@ struct ResponseReader::Impl {
     return head;
   }
 
-  // From what was read with the header, else from the stream; 0 at its end.
-  async::Task<std::size_t> read_raw(std::span<std::byte> out) {
+  // From what was read with the header, else from the stream; 0 at its end. `promised`: all of `out` will come.
+  async::Task<std::size_t> read_raw(std::span<std::byte> out, bool promised) {
     if (buffer.empty()) {
-      auto const n = co_await stream.read_some(out);
+      auto const n = co_await (promised ? stream.read_promised(out) : stream.read_some(out));
       received += n;
       co_return n;
     }
@@ -147,7 +147,7 @@ struct ResponseReader::Impl {
 
   async::Task<std::size_t> read_length(std::span<std::byte> out) {
     auto const wanted = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), remaining));
-    auto const n = co_await read_raw(out.first(wanted));
+    auto const n = co_await read_raw(out.first(wanted), true);
     if (n == 0) {
       throw TransportError(Fault::short_body, false,
                            "the body ended after " + std::to_string(announced - remaining) + " of " +
@@ -219,7 +219,7 @@ async::Task<std::size_t> ResponseReader::read_body(std::span<std::byte> buffer) 
     auto const n = co_await impl_->read_chunked(buffer);
     co_return n;
   }
-  auto const n = co_await impl_->read_raw(buffer);
+  auto const n = co_await impl_->read_raw(buffer, false);
   impl_->done = n == 0;
   co_return n;
 }

@@ -4,7 +4,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <string>
 
 #include <boost/asio/error.hpp>
@@ -38,7 +40,7 @@ void SocketLink::arm() {
   timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {
     auto const link = weak.lock();
     if (!link || failed || !link->watching_) return;
-    if (link->paused_) link->moved();
+    if (link->paused_ || link->trickles()) link->moved();
     if (Clock::now() - link->last_ < link->limit_) return link->arm();
     link->expired_ = true;
     boost::system::error_code ignored;
@@ -56,6 +58,22 @@ bool SocketLink::quiet() {
 void SocketLink::acknowledge_at_once() {
   int const on = 1;  // Linux takes it back by itself; where it is refused it costs speed only
   ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+void SocketLink::wake_at(std::size_t bytes) {
+  int const wanted = slow_ ? 1 : static_cast<int>(std::clamp<std::size_t>(bytes, 1, INT_MAX));
+  if (wanted == wake_at_) return;
+  if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) == 0) wake_at_ = wanted;
+}
+
+// Whether bytes are there that the kernel does not wake us for; wakes the wait for them.
+bool SocketLink::trickles() {
+  if (wake_at_ == 1 || Clock::now() - last_ < limit_) return false;
+  boost::system::error_code failed;
+  if (socket.available(failed) == 0 || failed) return false;
+  slow_ = true;
+  wake_at(1);
+  return true;
 }
 
 void SocketLink::fail(const boost::system::error_code& error, const char* operation) const {

@@ -31,6 +31,10 @@ class SocketLink : public std::enable_shared_from_this<SocketLink> {
   // Called before each wait for bytes. Many servers send header and body in two writes without TCP_NODELAY
   // (MLflow's do): the body then waits for the ACK of the header, which Linux holds back for 40 ms.
   void acknowledge_at_once();
+  // A wait for bytes ends only when so many are there, or the peer has ended (SO_RCVLOWAT; the window is opened as
+  // far). Never more than the peer still owes. When the idle limit passes with fewer, they count as moved, and this
+  // connection wakes for each byte from then on.
+  void wake_at(std::size_t bytes);
 
   // Throws what a failed operation means. `operation`: "read" or "write".
   [[noreturn]] void fail(const boost::system::error_code& error, const char* operation) const;
@@ -39,6 +43,7 @@ class SocketLink : public std::enable_shared_from_this<SocketLink> {
 
  private:
   void arm();
+  bool trickles();
 
   boost::asio::steady_timer timer_;
   std::chrono::milliseconds limit_;
@@ -46,6 +51,8 @@ class SocketLink : public std::enable_shared_from_this<SocketLink> {
   bool watching_ = false;
   bool paused_ = false;
   bool expired_ = false;
+  bool slow_ = false;
+  int wake_at_ = 1;  // what the kernel was told
 };
 
 }  // namespace mlferry::http

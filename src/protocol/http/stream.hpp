@@ -20,6 +20,9 @@ class Stream {
   // At least one byte, or 0 when the peer has ended the stream properly. Over TLS an end without close_notify
   // is an error: it cannot be told from an attacker's.
   virtual async::Task<std::size_t> read_some(std::span<std::byte> buffer) = 0;
+  // The same, when the peer has promised at least buffer.size() more bytes: may wait until a good part of them is
+  // there, so that a fast peer wakes us rarely.
+  virtual async::Task<std::size_t> read_promised(std::span<std::byte> buffer) { return read_some(buffer); }
   // How many bytes of the front were taken, at least one.
   virtual async::Task<std::size_t> write_some(std::span<const std::byte> data) = 0;
 

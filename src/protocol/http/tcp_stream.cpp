@@ -23,6 +23,9 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 
+// Large enough that few waits are left for a file, small against the windows that the kernel opens.
+constexpr std::size_t gulp = 256 * 1024;
+
 std::chrono::milliseconds left_until(Clock::time_point deadline) {
   auto const left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
   return std::max(left, std::chrono::milliseconds(1));
@@ -53,9 +56,14 @@ async::Task<> throw_if_cancelled() {
   }
 }
 
-async::Task<std::size_t> TcpStream::read_some(std::span<std::byte> buffer) {
+async::Task<std::size_t> TcpStream::read_promised(std::span<std::byte> buffer) {
+  return read(buffer, std::min(buffer.size(), gulp));
+}
+
+async::Task<std::size_t> TcpStream::read(std::span<std::byte> buffer, std::size_t wake_at) {
   auto const link = link_;
   link->acknowledge_at_once();
+  link->wake_at(wake_at);
   auto [error, n] =
       co_await link->socket.async_read_some(asio::buffer(buffer.data(), buffer.size()), as_tuple);
   if (error == asio::error::eof) co_return 0;

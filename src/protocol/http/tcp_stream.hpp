@@ -18,7 +18,8 @@ class TcpStream final : public Stream {
  public:
   explicit TcpStream(std::shared_ptr<SocketLink> link) : link_(std::move(link)) {}
 
-  async::Task<std::size_t> read_some(std::span<std::byte> buffer) override;
+  async::Task<std::size_t> read_some(std::span<std::byte> buffer) override { return read(buffer, 1); }
+  async::Task<std::size_t> read_promised(std::span<std::byte> buffer) override;
   async::Task<std::size_t> write_some(std::span<const std::byte> data) override;
   void start_watch() override { link_->start_watch(); }
   void stop_watch() override { link_->stop_watch(); }
@@ -28,6 +29,8 @@ class TcpStream final : public Stream {
   const std::shared_ptr<SocketLink>& link() const { return link_; }
 
  private:
+  async::Task<std::size_t> read(std::span<std::byte> buffer, std::size_t wake_at);
+
   std::shared_ptr<SocketLink> link_;
 };
 

@@ -15,6 +15,7 @@
 #include "storage/archive/pack_set.hpp"
 #include "storage/archive/pack_writer.hpp"
 #include "storage/archive/snapshot_reader.hpp"
+#include "storage/archive/spare_buffers.hpp"
 
 namespace mlferry::archive {
 
@@ -67,7 +68,16 @@ class SnapshotWriterImpl final : public SnapshotWriter {
     std::vector<CatalogInsert> rows;
   };
   struct Chunk {
-    Buffer bytes;
+    Chunk(SpareBuffers& spares, std::size_t most) : spares(spares), buffer(spares.take(most)), room(buffer.span().first(most)) {}
+    ~Chunk() { free(); }
+    Chunk(const Chunk&) = delete;
+    Chunk& operator=(const Chunk&) = delete;
+    std::span<std::byte> bytes() { return room.first(size); }
+    void free() { spares.give_back(std::exchange(buffer, {})); }
+
+    SpareBuffers& spares;
+    Buffer buffer;
+    std::span<std::byte> room;
     std::size_t size = 0;
     Digest sha256{};
     async::Permit permit;
@@ -104,6 +114,7 @@ class SnapshotWriterImpl final : public SnapshotWriter {
   async::Semaphore group_slots_;
   async::Semaphore entries_turn_;
   std::vector<Compressor> compressors_;  // idle ones
+  SpareBuffers spares_;                  // not paid from the budget: a small part of it
   Group group_;
   Entries entries_;
   std::uint64_t entry_frames_ = 0;

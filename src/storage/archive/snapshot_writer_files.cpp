@@ -64,12 +64,12 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
       }
       co_return;
     }
-    auto chunk = std::make_unique<Chunk>();
     bool const small = want < kSmallChunk;
     // Twice: what is read, and what it is compressed to.
-    chunk->permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kWritePatience);
-    chunk->bytes = Buffer(static_cast<std::size_t>(want));
-    chunk->size = co_await async::read_full(state.reader, chunk->bytes.span());
+    auto permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kWritePatience);
+    auto chunk = std::make_unique<Chunk>(spares_, static_cast<std::size_t>(want));
+    chunk->permit = std::move(permit);
+    chunk->size = co_await async::read_full(state.reader, chunk->room);
     bool const end = chunk->size < want;
     if (end && state.expected) {
       throw std::runtime_error(state.what + ": ended after " + std::to_string(state.size + chunk->size) +
@@ -81,7 +81,7 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     bool const last = end || (state.expected && state.size == *state.expected);
     bool const first = state.chunks.empty();
     state.several = !first || !last;
-    auto const bytes = std::span<const std::byte>(chunk->bytes.span()).first(chunk->size);
+    std::span<const std::byte> const bytes = chunk->bytes();
     auto const hash = [&state, bytes] {
       if (state.several) state.whole.update(bytes);
       return digest::sha256(bytes);
@@ -153,9 +153,8 @@ async::Task<FileRow> SnapshotWriterImpl::put_file(std::string kind, std::string 
 
 async::Task<> SnapshotWriterImpl::store_chunk(std::unique_ptr<Chunk> chunk) {
   try {
-    auto const raw = std::span<const std::byte>(chunk->bytes.span()).first(chunk->size);
-    auto const packed = co_await compress(raw, false);
-    if (packed.encoding == Encoding::zstd) chunk->bytes = Buffer();
+    auto const packed = co_await compress(chunk->bytes(), false);
+    if (packed.encoding == Encoding::zstd) chunk->free();
     chunk->permit.shrink_to(packed.bytes.size());
     auto const size = static_cast<std::uint32_t>(chunk->size);
     std::vector<Blob> blobs{{chunk->sha256, size}};

@@ -296,6 +296,36 @@ TEST_CASE("download: a slow reader does not lose its connection") {
   CHECK(client.counters().connections == 1);
 }
 
+TEST_CASE("download: a body that trickles is no stalled one, and an end within it is seen at once") {
+  asio::io_context context;
+  auto const content = pattern(400'000);
+  HttpScript server(context, HttpScript::Script([&](Peer& peer) -> async::Task<> {
+                      auto const request = co_await peer.read_request();
+                      auto const answer = reply(200, content);
+                      // Three idle limits long, and never enough for a wait for a good part of the promised bytes.
+                      auto const first = answer.size() - 30;
+                      co_await peer.send(answer.substr(0, first));
+                      for (auto i = first; i < answer.size(); ++i) {
+                        co_await async::sleep_for(10ms);
+                        if (request->line().find("/cut") != std::string::npos && i == first + 5) co_return;
+                        co_await peer.send(answer.substr(i, 1));
+                      }
+                    }));
+  auto options = quick(server.url());
+  options.idle_timeout = 100ms;
+  options.retry.attempts = 1;
+  Client client(context.get_executor(), options, nullptr);
+  auto const read = [&](const char* path) {
+    auto opened = run(context, client.open(get(path)));
+    return run(context, async::read_all(*opened.download.body, 1 << 30, "x"));
+  };
+  CHECK(read("/whole") == content);
+  CHECK(client.counters().connections == 1);
+  auto const begun = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(read("/cut"), TransportError);
+  CHECK(std::chrono::steady_clock::now() - begun < 5s);
+}
+
 namespace {
 
 Request upload(std::string content, int& opened, std::optional<std::uint64_t> announced = {}) {
