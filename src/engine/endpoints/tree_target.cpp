@@ -211,57 +211,58 @@ async::Task<Outcome> TreeTarget::put_experiment(ExperimentRecord record) {
   co_return there ? Outcome::updated : Outcome::created;
 }
 
-async::Task<Outcome> TreeTarget::put_run(RunRecord record, Source& source) {
-  std::string const id(record.run.id());
-  auto& container = container_of(record.run.experiment_id());
-  auto const place = place_of(Kind::run, record.run.experiment_id(), id);
-  auto const slot = container.runs.add(id);
-  homes_[run_hash(id)] = &container;
-  if (export_.form == TreeForm::model || export_.form == TreeForm::models)
-    artifact_uris_[id] = record.run.artifact_uri();
-  auto const state = record.run.deleted() ? Listed::State::deleted : Listed::State::active;
+// `write(place, replaces)` takes the record.
+template <class Record, class Write>
+async::Task<Outcome> TreeTarget::put_member(Member member, Record& record, Write write) {
+  auto const slot = member.list.add(member.id);
   if (record.unchanged) {
-    container.runs.items[slot].second = state;
-    co_return keep(record, id, std::string(record.run.name()));
+    member.list.items[slot].second = member.state;
+    co_return keep(record, member.id, member.name);
   }
   if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  bool const there = co_await is_there(path_below(place, "run.json"));
-  co_await objects_->put_run(std::move(record), source, place, there);
-  container.runs.items[slot].second = state;
+  bool const there = co_await is_there(path_below(member.place, member.document));
+  co_await write(member.place, there);
+  member.list.items[slot].second = member.state;
   co_return there ? Outcome::updated : Outcome::created;
+}
+
+async::Task<Outcome> TreeTarget::put_run(RunRecord record, Source& source) {
+  auto const& run = record.run;
+  std::string const id(run.id());
+  auto& container = container_of(run.experiment_id());
+  homes_[run_hash(id)] = &container;
+  if (export_.form == TreeForm::model || export_.form == TreeForm::models) artifact_uris_[id] = run.artifact_uri();
+  Member member{id, std::string(run.name()), place_of(Kind::run, run.experiment_id(), id), "run.json", container.runs,
+                run.deleted() ? Listed::State::deleted : Listed::State::active};
+  auto const write = [&](std::string place, bool replaces) {
+    return objects_->put_run(std::move(record), source, std::move(place), replaces);
+  };
+  co_return co_await put_member(std::move(member), record, write);
 }
 
 async::Task<Outcome> TreeTarget::put_logged_model(LoggedModelRecord record, Source& source) {
-  std::string const id(record.model.id());
-  auto& container = container_of(record.model.experiment_id());
-  auto const place = place_of(Kind::logged_model, record.model.experiment_id(), id);
-  auto const slot = container.logged_models.add(id);
-  auto const state = record.deleted ? Listed::State::deleted : Listed::State::active;
-  if (record.unchanged) {
-    container.logged_models.items[slot].second = state;
-    co_return keep(record, id, std::string(record.model.name()));
-  }
-  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  bool const there = co_await is_there(path_below(place, "logged_model.json"));
-  co_await objects_->put_logged_model(std::move(record), source, place, there);
-  container.logged_models.items[slot].second = state;
-  co_return there ? Outcome::updated : Outcome::created;
+  auto const& model = record.model;
+  std::string const id(model.id());
+  auto& container = container_of(model.experiment_id());
+  Member member{id, std::string(model.name()), place_of(Kind::logged_model, model.experiment_id(), id),
+                "logged_model.json", container.logged_models,
+                record.deleted ? Listed::State::deleted : Listed::State::active};
+  auto const write = [&](std::string place, bool replaces) {
+    return objects_->put_logged_model(std::move(record), source, std::move(place), replaces);
+  };
+  co_return co_await put_member(std::move(member), record, write);
 }
 
 async::Task<Outcome> TreeTarget::put_trace(TraceRecord record, Source& source) {
-  std::string const id(record.trace.id());
-  auto& container = container_of(record.trace.experiment_id());
-  auto const place = place_of(Kind::trace, record.trace.experiment_id(), id);
-  auto const slot = container.traces.add(id);
-  if (record.unchanged) {
-    container.traces.items[slot].second = Listed::State::active;
-    co_return keep(record, id, std::string(record.trace.tag("mlflow.traceName")));
-  }
-  if (!record.read_error.empty()) throw std::runtime_error(record.read_error);
-  bool const there = co_await is_there(path_below(place, "trace.json"));
-  co_await objects_->put_trace(std::move(record), source, place, there);
-  container.traces.items[slot].second = Listed::State::active;
-  co_return there ? Outcome::updated : Outcome::created;
+  auto const& trace = record.trace;
+  std::string const id(trace.id());
+  auto& container = container_of(trace.experiment_id());
+  Member member{id, std::string(trace.tag("mlflow.traceName")), place_of(Kind::trace, trace.experiment_id(), id),
+                "trace.json", container.traces, Listed::State::active};
+  auto const write = [&](std::string place, bool replaces) {
+    return objects_->put_trace(std::move(record), source, std::move(place), replaces);
+  };
+  co_return co_await put_member(std::move(member), record, write);
 }
 
 async::Task<> TreeTarget::put_links() {

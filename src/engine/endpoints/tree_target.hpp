@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -67,6 +68,14 @@ class TreeTarget final : public Target {
   std::string place_of(Kind kind, std::string_view experiment, std::string_view id) const;
   async::Task<bool> is_there(std::string name);
   Outcome keep(const RecordBase& record, const std::string& id, const std::string& name);
+  struct Member {  // a run, logged model or trace of an experiment
+    std::string id, name, place;
+    std::string_view document;  // the file in `place` that shows that it is there
+    Listed& list;
+    Listed::State state;  // in the list once it is written
+  };
+  template <class Record, class Write>
+  async::Task<Outcome> put_member(Member member, Record& record, Write write);
   async::Task<Outcome> put_model(RegisteredModelRecord record, Source& source);
   async::Task<Outcome> put_prompt(RegisteredModelRecord record, Source& source);
   VersionHome home_of(const mlflow::ModelVersion& version) const;
