@@ -6,25 +6,19 @@
 #include <unordered_map>
 
 #include "async/task_group.hpp"
+#include "engine/compare_files.hpp"
 #include "engine/endpoints/markers.hpp"
 #include "engine/failure.hpp"
 #include "engine/id_text.hpp"
 #include "engine/objects/object_kind.hpp"
 #include "engine/record_differences.hpp"
 #include "engine/workspaces.hpp"
-#include "protocol/digest/sha256.hpp"
 
 namespace mlferry::engine {
 
 namespace {
 
-constexpr std::size_t most_mlmodel_bytes = 4u << 20;
 constexpr std::size_t most_trace_bytes = 512u << 20;
-constexpr std::size_t hash_buffer = 256 * 1024;
-
-bool is_mlmodel(std::string_view path) {
-  return path == "MLmodel" || path.ends_with("/MLmodel");
-}
 
 // Which copy belongs to which original, and where their files are.
 struct Pair {
@@ -47,20 +41,13 @@ std::string sorted_lines(const std::string& text) {
   return out;
 }
 
-// A text that waits until all pairs are known.
-struct PendingText {
-  Kind kind;
-  std::string id, name;
-  TextWithIds text;
-};
-
 class Comparison {
  public:
   Comparison(const Context& context, Source& original, Source& copy, CompareOptions options)
       : context_(context),
         original_(original),
         copy_(copy),
-        options_(options),
+        files_(context, original, copy, options.data, [this](OwnedText text) { take(std::move(text)); }),
         slots_(context.executor, context.options.jobs) {}
 
   async::Task<> run() {
@@ -166,15 +153,18 @@ class Comparison {
   // Texts that can be judged now are; the object counts as verified meanwhile and is taken back if a pending
   // one differs.
   void judge(Kind kind, const std::string& id, const std::string& name, Differences found) {
-    for (auto& text : found.with_ids) {
-      if (!equal_with_ids(text)) pending_.push_back({kind, id, name, std::move(text)});
-    }
+    for (auto& text : found.with_ids) take({kind, id, name, std::move(text)});
     if (found.fields.empty()) {
       outcome_[{kind, id}] = true;
     } else {
       outcome_[{kind, id}] = false;
       for (auto const& field : found.fields) add_difference(kind, id, name, field);
     }
+  }
+
+  // What is equal already needs not be kept.
+  void take(OwnedText text) {
+    if (!equal_with_ids(text.text)) pending_.push_back(std::move(text));
   }
 
   void add_difference(Kind kind, const std::string& id, const std::string& name, std::string text) {
@@ -294,7 +284,7 @@ class Comparison {
         if (!record->read_error.empty()) found.fields.push_back("cannot be read: " + record->read_error);
       }
       judge(Kind::run, id, std::string(a.run.name()), std::move(found));
-      co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.run.name()));
+      co_await files_.compare(a, owner_of(a), b, owner_of(b), std::string(a.run.name()));
     };
     auto kind_of = [](const RunRecord&) { return Kind::run; };
     co_await join<RunRecord>(kind_of, original_.runs(original.id, nothing_),
@@ -311,7 +301,7 @@ class Comparison {
       model_pairs_[id] = {std::string(b.model.id()), std::string(a.model.artifact_uri()),
                           std::string(b.model.artifact_uri())};
       judge(Kind::logged_model, id, std::string(a.model.name()), differences(a, b));
-      co_await compare_files(a, owner_of(a), b, owner_of(b), std::string(a.model.name()));
+      co_await files_.compare(a, owner_of(a), b, owner_of(b), std::string(a.model.name()));
     };
     auto kind_of = [](const LoggedModelRecord&) { return Kind::logged_model; };
     co_await join<LoggedModelRecord>(kind_of, original_.logged_models(original.id, nothing_),
@@ -338,7 +328,7 @@ class Comparison {
       auto const spans = span_difference(a.spans, b.spans);
       if (!spans.empty()) found.fields.push_back(spans);
       judge(Kind::trace, std::string(a.trace.id()), name_of(a), std::move(found));
-      co_await compare_files(a, owner_of(a), b, owner_of(b), name_of(a));
+      co_await files_.compare(a, owner_of(a), b, owner_of(b), name_of(a));
     };
     co_await join<TraceRecord>(kind_of, original_.traces(original.id, nothing_),
                                copy ? copy_.traces(copy->id, nothing_) : nullptr, id_of, name_of, match);
@@ -385,7 +375,7 @@ class Comparison {
         } else {
           judge(a.version_kind(), id, name, differences(item, *found->second));
           if (!item.files.empty() || !item.gaps.empty()) {
-            co_await compare_files(item, owner_of(item), *found->second, owner_of(*found->second), name);
+            co_await files_.compare(item, owner_of(item), *found->second, owner_of(*found->second), name);
           }
           copies.erase(found);
         }
@@ -491,93 +481,10 @@ class Comparison {
     if (!copies.empty()) extra_[kind.kind()] = copies.size();
   }
 
-  async::Task<> compare_files(const RecordBase& a, FileOwner owner_a, const RecordBase& b, FileOwner owner_b,
-                              std::string name) {
-    std::map<std::string, const FileEntry*> copies;
-    for (auto const& file : b.files) copies[file.path] = &file;
-    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
-      for (auto const& file : a.files) {
-        context_.report.found(Kind::artifact);
-        auto const found = copies.find(file.path);
-        if (found == copies.end()) {
-          context_.report.different(Kind::artifact, owner_a.id + ":" + file.path, name,
-                                    {"is missing in the copy"});
-          continue;
-        }
-        auto slot = co_await context_.transfers.acquire();
-        tasks.spawn(compare_file(owner_a, file, owner_b, *found->second, name, std::move(slot)));
-        copies.erase(found);
-      }
-    };
-    co_await async::with_task_group(context_.executor, body);
-    for (auto const& gap : a.gaps) {
-      context_.report.found(Kind::artifact);
-      context_.report.skipped(Kind::artifact, owner_a.id + ":" + gap.path, name,
-                              "cannot be compared, since it cannot be read in the original: " + gap.reason);
-    }
-    for (auto const& [path, file] : copies) {
-      context_.report.different(Kind::artifact, owner_a.id + ":" + path, name, {"is not in the original"});
-    }
-  }
-
-  async::Task<> compare_file(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b, std::string name,
-                             async::Permit) {
-    auto const id = owner_a.id + ":" + a.path;
-    std::string difference;
-    auto const failure = co_await attempt(find_difference(owner_a, a, owner_b, b, name, difference));
-    if (failure) difference = "cannot be compared: " + *failure;
-    if (difference.empty()) {
-      context_.report.verified(Kind::artifact);
-    } else {
-      std::vector<std::string> one;
-      one.push_back(difference);
-      context_.report.different(Kind::artifact, id, name, std::move(one));
-    }
-  }
-
-  async::Task<> find_difference(FileOwner owner_a, FileEntry a, FileOwner owner_b, FileEntry b,
-                                std::string name, std::string& difference) {
-    if (is_mlmodel(a.path) && a.size.value_or(0) <= most_mlmodel_bytes &&
-        b.size.value_or(0) <= most_mlmodel_bytes) {
-      auto reader_a = co_await original_.open_file(owner_a, a);
-      auto text_a = co_await async::read_all(*reader_a, most_mlmodel_bytes, "file " + a.path);
-      auto reader_b = co_await copy_.open_file(owner_b, b);
-      auto text_b = co_await async::read_all(*reader_b, most_mlmodel_bytes, "file " + b.path);
-      TextWithIds text{"file " + a.path, std::move(text_a), std::move(text_b), false};
-      if (!equal_with_ids(text)) pending_.push_back({owner_a.kind, owner_a.id, name, std::move(text)});
-      co_return;
-    }
-    if (a.size && b.size && *a.size != *b.size) {
-      difference = std::to_string(*a.size) + " bytes became " + std::to_string(*b.size);
-      co_return;
-    }
-    if (!options_.data) co_return;
-    auto const hash_a = co_await hash_of(original_, owner_a, a);
-    auto const hash_b = co_await hash_of(copy_, owner_b, b);
-    if (hash_a != hash_b)
-      difference =
-          "the content differs (SHA-256 " + hash_a.substr(0, 12) + "… became " + hash_b.substr(0, 12) + "…)";
-  }
-
-  async::Task<std::string> hash_of(Source& source, FileOwner owner, FileEntry file) {
-    if (!file.sha256.empty()) co_return file.sha256;
-    auto reader = co_await source.open_file(owner, file);
-    digest::Sha256 hash;
-    auto memory = co_await context_.memory.acquire(hash_buffer);
-    std::vector<std::byte> buffer(hash_buffer);
-    while (true) {
-      auto const n = co_await async::read_full(*reader, buffer);
-      if (n == 0) break;
-      hash.update(std::span<const std::byte>(buffer).first(n));
-      context_.report.add_bytes(n);
-    }
-    co_return digest::to_hex(hash.finish());
-  }
-
   const Context& context_;
   Source& original_;
   Source& copy_;
-  CompareOptions options_;
+  FileComparison files_;
   async::Semaphore slots_;
   std::string identity_;
   bool copy_shows_users_ = true;
@@ -585,7 +492,7 @@ class Comparison {
   Pairs run_pairs_, model_pairs_;
   std::map<std::string, std::string> experiment_pairs_;  // ids, of those that have a copy
   std::map<Kind, std::map<std::string, std::string>> object_pairs_;
-  std::deque<PendingText> pending_;
+  std::deque<OwnedText> pending_;
   using Key = std::pair<Kind, std::string>;
   std::map<Key, bool> outcome_;  // true: equal so far
   std::map<Key, std::vector<std::string>> differences_of_;

@@ -7,19 +7,14 @@
 #include "engine/endpoints/server_target.hpp"
 #include "engine/failure.hpp"
 #include "engine/local_artifacts.hpp"
+#include "engine/tools/mlmodel.hpp"
 
 namespace mlferry::engine {
 
 namespace {
 
-// MLmodel files hold ids and are small; a larger file of that name is not one.
-constexpr std::uint64_t most_mlmodel_bytes = 4u << 20;
 // A file whose size nobody knows is read into memory first, since an upload announces its length.
 constexpr std::size_t most_unsized_bytes = 64u << 20;
-
-bool is_mlmodel(std::string_view path) {
-  return path == "MLmodel" || path.ends_with("/MLmodel");
-}
 
 async::Task<std::unique_ptr<async::ByteReader>> open_text(std::shared_ptr<const std::string> text) {
   co_return std::make_unique<async::MemoryReader>(*text);
@@ -136,7 +131,7 @@ async::Task<> ServerTarget::put_file(FileOwner owner, Place place, FileEntry fil
   bool const rewrite =
       options_.fix_mlmodels && is_mlmodel(file.path) && file.size.value_or(0) <= most_mlmodel_bytes;
   if (rewrite || !file.size) {
-    auto const limit = rewrite ? static_cast<std::size_t>(most_mlmodel_bytes) : most_unsized_bytes;
+    auto const limit = rewrite ? most_mlmodel_bytes : most_unsized_bytes;
     memory = co_await context_.memory.acquire(file.size.value_or(limit));
     auto reader = co_await open();
     auto text = co_await async::read_all(*reader, limit, "file " + file.path);

@@ -21,7 +21,13 @@ class BadMlmodel : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A larger file of that name is not one.
 inline constexpr std::size_t most_mlmodel_bytes = 4u << 20;
+
+// Whether an artifact of this path is one.
+inline bool is_mlmodel(std::string_view path) {
+  return path == "MLmodel" || path.ends_with("/MLmodel");
+}
 
 // A YAML document as JSON. Plain scalars are null, booleans, integers and doubles as YAML 1.2 has them;
 // everything else is text. Throws BadMlmodel.
