@@ -7,6 +7,7 @@ then JSON.
 
 import argparse
 import contextlib
+import functools
 import json
 import pathlib
 import shutil
@@ -123,9 +124,13 @@ class Bench:
                 self.peer()
 
     def artifacts(self):
+        megabytes = self.options.megabytes
+        sets = [(f"{megabytes} MB as runs leave them", lambda: workload.mixed_server(megabytes))]
         for kind, each in FILES:
-            size = f"{self.options.megabytes} MB {kind} in files of {each / MB:.1f} MB"
-            with self.server("source", workload.artifacts_server(self.options.megabytes, kind, each)) as source, \
+            sets.append((f"{megabytes} MB {kind} in files of {each / MB:.1f} MB",
+                         functools.partial(workload.artifacts_server, megabytes, kind, each)))
+        for size, make in sets:
+            with self.server("source", make()) as source, \
                     self.server("target") as target:
                 files = self.file_urls(source)
                 usages = self.duel(f"export {size}", lambda: self.export(source.url, self.fresh("archive")),
@@ -145,9 +150,14 @@ class Bench:
         for experiment in rest.post("experiments/search", max_results=100)["experiments"]:
             for run in rest.pages("POST", "runs/search", "runs", experiment_ids=[experiment["experiment_id"]], max_results=1000):
                 info = run["info"]
-                for file in rest.get("artifacts/list", run_id=info["run_id"], path="files").get("files", []):
-                    urls.append(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/"
-                                + quote_path(f"{proxied(info['artifact_uri'])}/{file['path']}"))
+                folders = [{}]
+                while folders:
+                    for file in rest.get("artifacts/list", run_id=info["run_id"], **folders.pop()).get("files", []):
+                        if file.get("is_dir"):
+                            folders.append({"path": file["path"]})
+                        else:
+                            urls.append(f"{server.url}/api/2.0/mlflow-artifacts/artifacts/"
+                                        + quote_path(f"{proxied(info['artifact_uri'])}/{file['path']}"))
         return urls
 
     def curl(self, urls):

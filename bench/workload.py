@@ -95,3 +95,24 @@ def artifacts_server(megabytes, kind, each):
             rest.put_file(f"{proxied(run['artifact_uri'])}/files/f{i}.bin", data)
 
     return kept(f"artifacts-{kind}-{megabytes}-{each}", fill)
+
+
+def mixed_server(megabytes):
+    """What training runs leave: a folder with a model, its small files, plots and a table; sizes as they come."""
+    def fill(server):
+        rest, rng = Rest(server.url), random.Random(3)
+        experiment = rest.post("experiments/create", name="mixed")["experiment_id"]
+        left, i = megabytes * 1_000_000, 0
+        while left > 0:
+            run = rest.post("runs/create", experiment_id=experiment, run_name=f"r{i}", start_time=i)["run"]["info"]
+            rows = "".join(f"{n},{rng.random()},{rng.gauss(0, 1):.4f},{rng.choice(['low', 'high'])}\n" for n in range(rng.randrange(2000, 40000)))
+            files = {"model/MLmodel": f"artifact_path: model\nrun_id: {run['run_id']}\n".encode() * 9, "model/conda.yaml": b"name: env\n" * 30,
+                     "model/requirements.txt": b"scikit-learn==1.5.0\n" * 12, "model/model.pkl": rng.randbytes(int(2 ** rng.uniform(20, 24))),
+                     "eval/rows.csv": rows.encode()}
+            files |= {f"plots/plot_{n}.png": rng.randbytes(rng.randrange(30_000, 300_000)) for n in range(3)}
+            for path, data in files.items():
+                rest.put_file(f"{proxied(run['artifact_uri'])}/{path}", data)
+                left -= len(data)
+            i += 1
+
+    return kept(f"artifacts-mixed-{megabytes}", fill)
