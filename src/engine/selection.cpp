@@ -322,7 +322,11 @@ std::vector<SelectionRule> Selection::unmatched() const {
 }
 
 bool Selection::takes_experiment(std::string_view id, std::string_view name, bool deleted) const {
-  if (lifecycle == Lifecycle::active && deleted && !ids.contains(Kind::experiment)) return false;
+  if (lifecycle != Lifecycle::all && !ids.contains(Kind::experiment)) {
+    // An active one may hold what is deleted.
+    bool const holds = std::any_of(members.begin(), members.end(), [this](Kind kind) { return takes_kind(kind); });
+    if (lifecycle == Lifecycle::active ? deleted : (!deleted && !holds)) return false;
+  }
   return takes(Kind::experiment, id, name);
 }
 

@@ -187,6 +187,12 @@ TEST_SUITE("engine") {
     CHECK(deleted.takes_run(alive, true));
     CHECK(!deleted.takes_run(alive, false));
     CHECK(deleted.takes_experiment("1", "a", false));  // may hold deleted runs
+    deleted.kinds = {Kind::experiment};
+    CHECK(!deleted.takes_experiment("1", "a", false));
+    CHECK(deleted.takes_experiment("1", "a", true));
+    deleted.kinds = {Kind::experiment, Kind::run};
+    CHECK(deleted.takes_experiment("1", "a", false));
+    deleted.kinds = {};
     CHECK(!deleted.takes_kind(Kind::registered_model));
     Selection window;
     window.since = 1000;
