@@ -125,7 +125,7 @@ class Bench:
 
     def artifacts(self):
         megabytes = self.options.megabytes
-        sets = [(f"{megabytes} MB as runs leave them", lambda: workload.mixed_server(megabytes))]
+        sets = [(f"{megabytes} MB as runs leave them", functools.partial(workload.mixed_server, megabytes))]
         for kind, each in FILES:
             sets.append((f"{megabytes} MB {kind} in files of {each / MB:.1f} MB",
                          functools.partial(workload.artifacts_server, megabytes, kind, each)))

@@ -23,6 +23,10 @@ bool contains(const List& list, Kind kind) {
   return std::find(list.begin(), list.end(), kind) != list.end();
 }
 
+bool takes_any_member(const Selection& selection) {
+  return std::any_of(members.begin(), members.end(), [&](Kind kind) { return selection.takes_kind(kind); });
+}
+
 Kind owner_kind(Kind kind) {
   if (kind == Kind::model_version) return Kind::registered_model;
   if (kind == Kind::prompt_version) return Kind::prompt;
@@ -278,8 +282,7 @@ bool Selection::takes_kind(Kind kind) const {
   kind = owner_kind(kind);
   if (lifecycle == Lifecycle::deleted && !contains(staged, kind)) return false;
   if (kind == Kind::experiment) {
-    auto const wanted = [this](Kind one) { return takes_kind(one); };
-    if (!kinds.empty() && !kinds.contains(kind) && std::none_of(members.begin(), members.end(), wanted)) return false;
+    if (!kinds.empty() && !kinds.contains(kind) && !takes_any_member(*this)) return false;
     return include.empty() || std::any_of(include.begin(), include.end(), [](const SelectionRule& rule) {
              return rule.kind == Kind::experiment || is_member_of_experiment(rule.kind);
            });
@@ -324,8 +327,7 @@ std::vector<SelectionRule> Selection::unmatched() const {
 bool Selection::takes_experiment(std::string_view id, std::string_view name, bool deleted) const {
   if (lifecycle != Lifecycle::all && !ids.contains(Kind::experiment)) {
     // An active one may hold what is deleted.
-    bool const holds = std::any_of(members.begin(), members.end(), [this](Kind kind) { return takes_kind(kind); });
-    if (lifecycle == Lifecycle::active ? deleted : (!deleted && !holds)) return false;
+    if (lifecycle == Lifecycle::active ? deleted : (!deleted && !takes_any_member(*this))) return false;
   }
   return takes(Kind::experiment, id, name);
 }

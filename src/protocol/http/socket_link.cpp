@@ -40,8 +40,8 @@ void SocketLink::arm() {
   timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {
     auto const link = weak.lock();
     if (!link || failed || !link->watching_) return;
-    if (link->paused_ || link->trickles()) link->moved();
-    if (Clock::now() - link->last_ < link->limit_) return link->arm();
+    if (link->paused_) link->moved();
+    if (Clock::now() - link->last_ < link->limit_ || link->wake_for_less()) return link->arm();
     link->expired_ = true;
     boost::system::error_code ignored;
     link->socket.close(ignored);  // ends the waits with operation_aborted, which fail() translates
@@ -66,11 +66,11 @@ void SocketLink::wake_at(std::size_t bytes) {
   if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) == 0) wake_at_ = wanted;
 }
 
-// Whether bytes are there that the kernel does not wake us for; wakes the wait for them.
-bool SocketLink::trickles() {
-  if (wake_at_ == 1 || Clock::now() - last_ < limit_) return false;
+// Wakes the wait when bytes are there, but fewer than it is to wake for. Whether there were any.
+bool SocketLink::wake_for_less() {
   boost::system::error_code failed;
-  if (socket.available(failed) == 0 || failed) return false;
+  if (wake_at_ == 1 || socket.available(failed) == 0 || failed) return false;
+  moved();
   slow_ = true;
   wake_at(1);
   return true;

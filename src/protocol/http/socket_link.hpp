@@ -43,7 +43,7 @@ class SocketLink : public std::enable_shared_from_this<SocketLink> {
 
  private:
   void arm();
-  bool trickles();
+  bool wake_for_less();
 
   boost::asio::steady_timer timer_;
   std::chrono::milliseconds limit_;

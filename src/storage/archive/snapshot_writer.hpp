@@ -68,16 +68,15 @@ class SnapshotWriterImpl final : public SnapshotWriter {
     std::vector<CatalogInsert> rows;
   };
   struct Chunk {
-    Chunk(SpareBuffers& spares, std::size_t most) : spares(spares), buffer(spares.take(most)), room(buffer.span().first(most)) {}
+    Chunk(SpareBuffers& spares, std::size_t most) : spares(spares), buffer(spares.take(most)) {}
     ~Chunk() { free(); }
     Chunk(const Chunk&) = delete;
     Chunk& operator=(const Chunk&) = delete;
-    std::span<std::byte> bytes() { return room.first(size); }
+    std::span<std::byte> bytes() { return buffer.span().first(size); }
     void free() { spares.give_back(std::exchange(buffer, {})); }
 
     SpareBuffers& spares;
     Buffer buffer;
-    std::span<std::byte> room;
     std::size_t size = 0;
     Digest sha256{};
     async::Permit permit;

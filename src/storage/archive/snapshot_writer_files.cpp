@@ -67,9 +67,10 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     bool const small = want < kSmallChunk;
     // Twice: what is read, and what it is compressed to.
     auto permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kWritePatience);
-    auto chunk = std::make_unique<Chunk>(spares_, static_cast<std::size_t>(want));
+    auto const most = static_cast<std::size_t>(want);
+    auto chunk = std::make_unique<Chunk>(spares_, most);
     chunk->permit = std::move(permit);
-    chunk->size = co_await async::read_full(state.reader, chunk->room);
+    chunk->size = co_await async::read_full(state.reader, chunk->buffer.span().first(most));
     bool const end = chunk->size < want;
     if (end && state.expected) {
       throw std::runtime_error(state.what + ": ended after " + std::to_string(state.size + chunk->size) +
