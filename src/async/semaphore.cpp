@@ -58,7 +58,7 @@ std::optional<Permit> Semaphore::try_acquire(std::uint64_t amount) {
   return Permit(this, amount);
 }
 
-Task<Permit> Semaphore::acquire(std::uint64_t amount) {
+Task<Permit> Semaphore::acquire(std::uint64_t amount, bool yields) {
   if (auto permit = try_acquire(amount)) co_return std::move(*permit);
 
   struct Place {
@@ -73,10 +73,11 @@ Task<Permit> Semaphore::acquire(std::uint64_t amount) {
       if (!granted) owner.grant_waiters();
     }
   };
-  Place place{
-      *this,
-      waiters_.emplace(waiters_.end(),
-                       Waiter{asio::steady_timer(executor_, asio::steady_timer::time_point::max()), amount})};
+  auto const behind = yields ? waiters_.end() : std::ranges::find_if(waiters_, [](const Waiter& other) {
+    return other.yields && !other.granted;
+  });
+  Place place{*this, waiters_.emplace(behind, Waiter{asio::steady_timer(executor_, asio::steady_timer::time_point::max()),
+                                                     amount, yields})};
   boost::system::error_code ignored;
   co_await place.waiter->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   auto state = co_await asio::this_coro::cancellation_state;

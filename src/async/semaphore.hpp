@@ -43,8 +43,8 @@ class Semaphore {
 
   // Waits for `amount` units. A wish above the capacity is cut to the capacity, so that it can be met once
   // everything else is back; with a capacity of 0 it waits until there is some. Cancelled: throws
-  // operation_aborted and holds nothing.
-  Task<Permit> acquire(std::uint64_t amount = 1);
+  // operation_aborted and holds nothing. One that yields waits until no other wish does.
+  Task<Permit> acquire(std::uint64_t amount = 1, bool yields = false);
   // Without waiting; nothing when others wait already or too little is free.
   std::optional<Permit> try_acquire(std::uint64_t amount = 1);
 
@@ -61,6 +61,7 @@ class Semaphore {
   struct Waiter {
     boost::asio::steady_timer wake;
     std::uint64_t amount;
+    bool yields;
     bool granted = false;
   };
   std::uint64_t cut(std::uint64_t wish) const;
@@ -73,7 +74,7 @@ class Semaphore {
   std::uint64_t capacity_;
   std::uint64_t used_ = 0;
   std::uint64_t peak_ = 0;
-  std::list<Waiter> waiters_;
+  std::list<Waiter> waiters_;  // granted ones, then those that do not yield, then those that do
 };
 
 // Bytes of memory: the same thing, another unit.

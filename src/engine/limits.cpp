@@ -15,17 +15,23 @@ constexpr double least_gain = 0.35;
 constexpr double most_loss = 0.05;
 constexpr std::uint64_t shortest_hold = 4;  // windows
 constexpr std::uint64_t longest_hold = 16;
+constexpr std::uint64_t most_renewals = 5;
+// A window with one in flight ends with the first of these: it costs throughput where two get more done.
+constexpr std::uint64_t window_of_one = 12;  // answers
+constexpr double longest_window_of_one = 0.25;  // seconds
 
 LimitOptions for_class(LimitOptions options, http::RequestClass request_class) {
   switch (request_class) {
     case http::RequestClass::search:
     case http::RequestClass::read:
       options.start = options.start_of_reads;
+      options.least = options.least_of_reads_and_files;
       break;
     case http::RequestClass::write:
       break;
     case http::RequestClass::artifact:
       options.start = options.start_of_files;
+      options.least = options.least_of_reads_and_files;
       break;
   }
   return options;
@@ -36,6 +42,8 @@ LimitOptions for_class(LimitOptions options, http::RequestClass request_class) {
 LimitController::LimitController(LimitOptions options)
     : options_(options),
       limit_(options.fixed != 0 ? options.fixed : options.start),
+      settling_(limit_ == 1 ? 2 : 0),  // a server's first answers may be those of a cold start
+      renewals_of_next_(most_renewals),
       hold_length_(shortest_hold) {}
 
 std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds latency,
@@ -55,17 +63,21 @@ std::uint64_t LimitController::observe(bool throttled, std::chrono::nanoseconds 
   ++answers_;
   if (in_flight + 1 >= limit_) ++used_;
   seconds_ += seconds;
-  // Enough for the mean of requests of all sizes, whose latencies differ as much as they are long; shorter while
-  // the first climb lasts.
-  auto const window =
-      climbing_ ? std::max<std::uint64_t>(32, 4 * limit_) : std::max<std::uint64_t>(80, 6 * limit_);
-  if (answers_ < window) return limit_;
+  if (!window_is_full()) return limit_;
   bool const used = used_ * 4 >= answers_ * 3;
   // Little's law: what `limit_` in flight get done a second. Pauses of ours do not count, as wall time would.
   double const rate = static_cast<double>(limit_) * static_cast<double>(answers_) / std::max(seconds_, 1e-9);
   restart_window(0);
   if (used) measured(rate);
   return limit_;
+}
+
+bool LimitController::window_is_full() const {
+  if (limit_ == 1) return answers_ >= window_of_one || seconds_ >= longest_window_of_one;
+  // Enough for the mean of requests of all sizes, whose latencies differ as much as they are long; shorter while
+  // the first climb lasts.
+  return answers_ >=
+         (climbing_ ? std::max<std::uint64_t>(32, 4 * limit_) : std::max<std::uint64_t>(80, 6 * limit_));
 }
 
 void LimitController::restart_window(std::uint64_t settling) {
@@ -80,7 +92,7 @@ void LimitController::refused(std::chrono::nanoseconds now) {
   if (last_cut_.count() >= 0 && now - last_cut_ < patience) return;
   last_cut_ = now;
   auto const cut = static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor);
-  move_to(std::max(options_.least, cut));
+  move_to(std::min(limit_, std::max(options_.least, cut)));
   trying_ = climbing_ = false;
   base_rate_ = 0;
   up_ = true;
@@ -103,13 +115,27 @@ void LimitController::measured(double rate) {
     }
     return;
   }
-  trying_ = false;
   double const step = static_cast<double>(limit_) / static_cast<double>(base_limit_) - 1;
-  if (rate >= base_rate_ * (up_ ? 1 + least_gain * step : 1 - most_loss)) {
+  bool const better = rate >= base_rate_ * (up_ ? 1 + least_gain * step : 1 - most_loss);
+  bool const from_one = base_limit_ == 1;
+  if (from_one && !better && renewals_left_ != 0) {
+    --renewals_left_;
+    ++renewals_;
+    restart_window(2 * limit_);
+    return;
+  }
+  trying_ = false;
+  if (from_one) renewals_of_next_ = better ? most_renewals : 1;
+  if (better) {
     base_rate_ = rate;
-    hold_length_ = shortest_hold;
+    if (limit_ != 1) hold_length_ = shortest_hold;
     rejected_ = 0;
     try_step();  // on in the same direction
+    return;
+  }
+  if (from_one && rate >= base_rate_ * (1 - most_loss)) {  // one worker: the second request hides the way to it
+    base_rate_ = rate;
+    rest();
     return;
   }
   move_to(base_limit_);
@@ -122,8 +148,13 @@ void LimitController::turn() {
   up_ = !up_;
   if (++rejected_ < 2) {
     try_step();
-    return;
+  } else {
+    rest();
   }
+}
+
+void LimitController::rest() {
+  climbing_ = false;
   rejected_ = 0;
   hold_ = hold_length_;
   hold_length_ = std::min(longest_hold, 2 * hold_length_);
@@ -139,6 +170,7 @@ void LimitController::try_step() {
   }
   base_limit_ = limit_;
   trying_ = true;
+  renewals_left_ = renewals_of_next_;
   move_to(next);
 }
 
@@ -152,9 +184,9 @@ AdaptiveLimiter::AdaptiveLimiter(async::Executor executor, LimitOptions options)
                Class(executor, for_class(options, http::RequestClass::write)),
                Class(executor, for_class(options, http::RequestClass::artifact))} {}
 
-async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_class) {
+async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_class, http::Repeat repeat) {
   auto& one = of(request_class);
-  auto permit = co_await one.slots.acquire();
+  auto permit = co_await one.slots.acquire(1, repeat == http::Repeat::unclear);
   while (true) {
     auto const now = std::chrono::steady_clock::now();
     auto start = std::max(one.open_from, now);
@@ -170,12 +202,14 @@ async::Task<async::Permit> AdaptiveLimiter::enter(http::RequestClass request_cla
   co_return permit;
 }
 
-void AdaptiveLimiter::observe(const http::Observation& observation) {
+http::Connections AdaptiveLimiter::observe(const http::Observation& observation) {
   auto& one = of(observation.request_class);
   auto const now = std::chrono::steady_clock::now().time_since_epoch();
+  auto const renewals = one.controller.renewals();
   auto const limit =
       one.controller.observe(observation.throttled, observation.latency, one.slots.used(), now);
   if (limit != one.slots.capacity()) one.slots.set_capacity(limit);
+  return one.controller.renewals() != renewals ? http::Connections::renew : http::Connections::keep;
 }
 
 void AdaptiveLimiter::hold_back(http::RequestClass request_class, std::chrono::nanoseconds duration) {

@@ -16,10 +16,9 @@ namespace mlferry::engine {
 
 struct LimitOptions {
   std::uint64_t fixed = 0;  // --jobs N; 0: adapt
-  // Writes: what one SQLite file behind a server takes best. Reads do not wait for each other's locks; for the bytes of
-  // files no database is asked.
-  std::uint64_t start = 3, start_of_reads = 4, start_of_files = 8;
-  std::uint64_t least = 2;
+  // Of writes; reads do not wait for each other's locks, and for the bytes of files no database is asked.
+  std::uint64_t start = 1, start_of_reads = 4, start_of_files = 8;
+  std::uint64_t least = 1, least_of_reads_and_files = 2;
   std::uint64_t most = 32;
   double requests_per_second = 0;  // --tpslimit; 0: none
 };
@@ -32,6 +31,11 @@ struct LimitOptions {
 // looks again: servers change. So it grows on servers that scale and shrinks where writers wait for one lock.
 // Steps are large against the noise of requests of different sizes, and a wrong one is undone by a later
 // window.
+//
+// Two in flight that get no more done than one share a worker of the server: it keeps the connections that it accepted,
+// and a Python process runs one thread at a time. So a step from one to two that brings nothing is tried with other
+// connections, up to five times, later once; then it stays, as the server has but one worker. Windows with one in
+// flight are short.
 class LimitController {
  public:
   explicit LimitController(LimitOptions options);
@@ -41,14 +45,18 @@ class LimitController {
   std::uint64_t observe(bool throttled, std::chrono::nanoseconds latency, std::uint64_t in_flight,
                         std::chrono::nanoseconds now);
   std::uint64_t limit() const { return limit_; }
+  // How often it has wanted other connections.
+  std::uint64_t renewals() const { return renewals_; }
 
  private:
   void refused(std::chrono::nanoseconds now);
   void measured(double rate);
   void try_step();
   void turn();
+  void rest();
   void move_to(std::uint64_t limit);
   void restart_window(std::uint64_t settling);
+  bool window_is_full() const;
 
   LimitOptions options_;
   std::uint64_t limit_;
@@ -66,6 +74,9 @@ class LimitController {
   bool up_ = true;        // the direction of this step, or the next
   bool climbing_ = true;  // no step has been taken back yet
   std::uint64_t rejected_ = 0;
+  std::uint64_t renewals_ = 0;
+  std::uint64_t renewals_left_ = 0;  // of this step
+  std::uint64_t renewals_of_next_;
   std::uint64_t hold_ = 0;  // windows to rest
   std::uint64_t hold_length_;
 
@@ -77,8 +88,9 @@ class AdaptiveLimiter final : public http::Admission {
  public:
   AdaptiveLimiter(async::Executor executor, LimitOptions options);
 
-  async::Task<async::Permit> enter(http::RequestClass request_class) override;
-  void observe(const http::Observation& observation) override;
+  async::Task<async::Permit> enter(http::RequestClass request_class,
+                                   http::Repeat repeat = http::Repeat::safe) override;
+  http::Connections observe(const http::Observation& observation) override;
   void hold_back(http::RequestClass request_class, std::chrono::nanoseconds duration) override;
 
   std::uint64_t limit(http::RequestClass request_class) const;

@@ -33,8 +33,9 @@ using mlferry::test::run_cancelled_after;
 
 namespace {
 
-Task<> note_when_acquired(Semaphore& semaphore, std::uint64_t amount, std::vector<int>& order, int name) {
-  auto permit = co_await semaphore.acquire(amount);
+Task<> note_when_acquired(Semaphore& semaphore, std::uint64_t amount, std::vector<int>& order, int name,
+                          bool yields = false) {
+  auto permit = co_await semaphore.acquire(amount, yields);
   order.push_back(name);
 }
 
@@ -125,6 +126,27 @@ TEST_SUITE("async") {
     CHECK(order == std::vector<int>{1, 2, 3, 4});
     CHECK(semaphore.used() == 0);
     CHECK(semaphore.waiting() == 0);
+  }
+
+  TEST_CASE("semaphore: a wish that yields waits for those that came later, not for other yielding ones") {
+    boost::asio::io_context context;
+    auto body = [&]() -> Task<> {
+      Semaphore semaphore(context.get_executor(), 1);
+      std::vector<int> order;
+      TaskGroup group(context.get_executor());
+      auto held = co_await semaphore.acquire(1, true);  // nobody waits
+      group.spawn(note_when_acquired(semaphore, 1, order, 3, true));
+      group.spawn(note_when_acquired(semaphore, 1, order, 1));
+      group.spawn(note_when_acquired(semaphore, 1, order, 4, true));
+      group.spawn(note_when_acquired(semaphore, 1, order, 2));
+      co_await sleep_for(1ms);
+      held.release();
+      group.spawn(note_when_acquired(semaphore, 1, order, 5, true));
+      co_await group.join();
+      CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
+      CHECK(semaphore.used() == 0);
+    };
+    run(context, body());
   }
 
   TEST_CASE("semaphore: a big wish is not starved by a stream of small ones") {

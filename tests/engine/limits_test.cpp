@@ -103,7 +103,7 @@ TEST_SUITE("engine") {
 
   TEST_CASE("limits: where more in flight makes a server slower it shrinks, from any start") {
     auto const one_lock = [](double n) { return n * (0.5 + 0.25 * std::log2(n)); };
-    for (std::uint64_t const start : {4, 16, 32}) {
+    for (std::uint64_t const start : {1, 4, 16, 32}) {
       CAPTURE(start);
       Feed feed({.start = start, .most = 32});
       feed.serve(2500, one_lock);
@@ -126,6 +126,51 @@ TEST_SUITE("engine") {
     CHECK(feed.controller.limit() <= 4);
     feed.serve(6000, [](double) { return 1.0; });
     CHECK(feed.controller.limit() >= 20);
+  }
+
+  TEST_CASE("limits: writes begin with one in flight, for a moment") {
+    Feed near({.start = 1, .least = 1});
+    near.answers(2 + 12, 10ms);
+    CHECK(near.controller.limit() == 2);
+    Feed far({.start = 1, .least = 1});
+    far.answers(2 + 3, 100ms);
+    CHECK(far.controller.limit() == 2);
+  }
+
+  TEST_CASE("limits: two in flight that share a worker get other connections, until they do not") {
+    // Connections one after the other: whether the two are with different workers of two.
+    for (std::uint64_t const draws : {0, 1, 3, 5}) {
+      CAPTURE(draws);
+      Feed feed({.start = 1, .least = 1});
+      auto const server = [&](double n) {
+        bool const apart = feed.controller.renewals() >= draws;
+        return apart ? std::max(1.0, n / 2) : n;
+      };
+      feed.serve(400, server);
+      CHECK(feed.controller.renewals() == draws);
+      CHECK(feed.mean_limit(2000, server) > 1.8);
+      CHECK(feed.mean_limit(2000, server) < 2.4);
+    }
+  }
+
+  TEST_CASE("limits: a server with one worker is asked for other connections now and then only") {
+    Feed feed({.start = 1, .least = 1});
+    auto const one_worker = [](double n) { return n; };
+    feed.serve(400, one_worker);
+    CHECK(feed.controller.renewals() == 5);
+    feed.serve(10'000, one_worker);
+    CHECK(feed.controller.renewals() < 40);
+    CHECK(feed.mean_limit(2000, one_worker) < 2.5);
+  }
+
+  TEST_CASE("limits: a pair that came to share a worker later is noticed") {
+    Feed feed({.start = 1, .least = 1});
+    feed.serve(1000, [](double n) { return std::max(1.0, n / 2); });
+    auto const before = feed.controller.renewals();
+    auto const server = [&](double n) { return feed.controller.renewals() > before ? std::max(1.0, n / 2) : n; };
+    feed.serve(3000, server);
+    CHECK(feed.controller.renewals() == before + 1);
+    CHECK(feed.mean_limit(2000, server) > 1.8);
   }
 
   TEST_CASE("limits: a limit that is not used does not change") {
@@ -164,6 +209,48 @@ TEST_SUITE("engine") {
     CHECK(most == 3);
     CHECK(limiter.in_flight() == 0);
     CHECK(limiter.limit(http::RequestClass::read) == 3);
+  }
+
+  TEST_CASE("limits: creates let the requests of what was begun go first") {
+    boost::asio::io_context context;
+    AdaptiveLimiter limiter(context.get_executor(), {.fixed = 1});
+    std::string order;
+    auto const one = [&](http::Repeat repeat) -> async::Task<> {
+      auto const permit = co_await limiter.enter(http::RequestClass::write, repeat);
+      order += repeat == http::Repeat::unclear ? 'c' : 'w';
+    };
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      auto held = co_await limiter.enter(http::RequestClass::write);
+      for (auto const repeat : {http::Repeat::unclear, http::Repeat::safe, http::Repeat::unclear, http::Repeat::safe}) {
+        tasks.spawn(one(repeat));
+        co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
+      }
+      held.release();
+    };
+    mlferry::test::run(context, async::with_task_group(context.get_executor(), body));
+    CHECK(order == "wwcc");
+  }
+
+  TEST_CASE("limits: only writes want other connections, and say so once") {
+    boost::asio::io_context context;
+    for (auto const request_class : {http::RequestClass::write, http::RequestClass::read}) {
+      AdaptiveLimiter limiter(context.get_executor(), {.start_of_reads = 2});
+      std::vector<async::Permit> held;
+      auto const hold_two = [&]() -> async::Task<> {
+        held.push_back(co_await limiter.enter(request_class));
+        if (limiter.limit(request_class) > 1) held.push_back(co_await limiter.enter(request_class));
+      };
+      mlferry::test::run(context, hold_two());
+      http::Observation answer;
+      answer.request_class = request_class;
+      answer.status = 200;
+      int renewed = 0;
+      for (int i = 0; i < 60; ++i) {  // 2 and 12 with one in flight, 2 and 32 with two
+        answer.latency = 10ms * static_cast<int>(limiter.limit(request_class));
+        renewed += limiter.observe(answer) == http::Connections::renew;
+      }
+      CHECK(renewed == (request_class == http::RequestClass::write ? 1 : 0));
+    }
   }
 
   TEST_CASE("limits: refusals shrink the class that they hit") {

@@ -56,16 +56,20 @@ inline http::TransportError error_of(boost::asio::io_context& context, http::Cli
 // Counts, and lets everybody in.
 struct Gate final : http::Admission {
   explicit Gate(boost::asio::io_context& context) : permits(context.get_executor(), 4) {}
-  async::Task<async::Permit> enter(http::RequestClass) override {
+  async::Task<async::Permit> enter(http::RequestClass, http::Repeat) override {
     auto permit = co_await permits.acquire();
     co_return permit;
   }
-  void observe(const http::Observation& observation) override { seen.push_back(observation); }
+  http::Connections observe(const http::Observation& observation) override {
+    seen.push_back(observation);
+    return std::exchange(advice, http::Connections::keep);
+  }
   void hold_back(http::RequestClass request_class, std::chrono::nanoseconds duration) override {
     held.emplace_back(request_class, duration);
   }
   async::Semaphore permits;
   std::vector<http::Observation> seen;
+  http::Connections advice = http::Connections::keep;  // after the next answer
   std::vector<std::pair<http::RequestClass, std::chrono::nanoseconds>> held;
 };
 

@@ -16,12 +16,19 @@ struct Observation {
   std::chrono::nanoseconds latency{0};  // from sending to the answer's header
 };
 
+// What to do with the connections of a request class.
+enum class Connections {
+  keep,
+  renew,  // those made so far end with their present exchange, and new ones are made
+};
+
 class Admission {
  public:
   virtual ~Admission() = default;
-  // Waits until a request of this class may be sent; the permit is held until its answer has been read.
-  virtual async::Task<async::Permit> enter(RequestClass request_class) = 0;
-  virtual void observe(const Observation& observation) = 0;
+  // Waits until a request of this class may be sent; the permit is held until its answer has been read. Creates
+  // (Repeat::unclear) let the others go first: what was begun is ended before more is begun.
+  virtual async::Task<async::Permit> enter(RequestClass request_class, Repeat repeat) = 0;
+  virtual Connections observe(const Observation& observation) = 0;
   // No request of the class is admitted before this much time has passed (a Retry-After, clamped).
   virtual void hold_back(RequestClass request_class, std::chrono::nanoseconds duration) = 0;
 };

@@ -22,7 +22,7 @@ struct SourceFailure {
 
 class Connection {
  public:
-  // `counters` must outlive it.
+  // `counters`, in which this connection is already counted, must outlive it.
   Connection(std::unique_ptr<Stream> stream, std::size_t max_header_bytes, Counters* counters);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -42,6 +42,8 @@ class Connection {
   bool answer_begun() const { return reader_.begun(); }
   bool used_before() const { return exchanges_ > 1; }
 
+  // It is the number()-th connection of its client.
+  std::uint64_t number() const { return number_; }
   // Whether the answer has been read to its end.
   bool answer_finished() const { return reader_.finished(); }
   // Whether another exchange can follow now.
@@ -63,6 +65,7 @@ class Connection {
   std::unique_ptr<Stream> stream_;
   ResponseReader reader_;
   Counters* counters_;
+  std::uint64_t number_;
   std::uint64_t exchanges_ = 0;
   std::uint64_t counted_received_ = 0;
   bool request_begun_ = false;

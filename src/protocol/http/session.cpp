@@ -68,8 +68,11 @@ void check_options(const ClientOptions& options) {
 }  // namespace
 
 LiveBody::LiveBody(std::shared_ptr<Session> session, std::unique_ptr<Connection> connection,
-                   async::Permit permit)
-    : session_(std::move(session)), connection_(std::move(connection)), permit_(std::move(permit)) {
+                   RequestClass request_class, async::Permit permit)
+    : session_(std::move(session)),
+      connection_(std::move(connection)),
+      request_class_(request_class),
+      permit_(std::move(permit)) {
   if (connection_->answer_finished()) finish();
 }
 
@@ -88,7 +91,7 @@ async::Task<std::size_t> LiveBody::read_some(std::span<std::byte> buffer) {
 }
 
 void LiveBody::finish() {
-  session_->pool().put(std::move(connection_), std::chrono::steady_clock::now());
+  session_->pool_for(request_class_).put(std::move(connection_), std::chrono::steady_clock::now());
   connection_.reset();
   permit_.release();
 }
@@ -100,7 +103,8 @@ Session::Session(ClientOptions options, Admission* admission)
       connector_(options_, base_.origin),
       budget_(options_.retry),
       random_(options_.random_seed != 0 ? options_.random_seed : std::random_device{}()),
-      pool_(options_.max_idle_connections) {
+      others_(options_.max_idle_connections, Turn::longest_rested),
+      writes_(options_.max_idle_connections, Turn::first_made) {
   check_options(options_);
   head_context_.options = &options_;
   head_context_.origin = base_.origin;
@@ -117,19 +121,22 @@ void Session::observe(RequestClass request_class, int status, bool timed_out, Cl
   seen.status = status;
   seen.throttled = timed_out || status == 429 || status == 503;
   seen.latency = Clock::now() - since;
-  admission_->observe(seen);
+  if (admission_->observe(seen) == Connections::renew) {
+    pool_for(request_class).retire(counters_.connections);
+  }
 }
 
 async::Task<std::unique_ptr<Connection>> Session::connect(const Request& request, bool fresh) {
   bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
+  auto& pool = pool_for(request.request_class);
   auto const take_pooled = [&] {
-    return fresh ? nullptr : pool_.take(Clock::now(), cautious ? max_rest_for_creates : Pool::longest_rest);
+    return fresh ? nullptr : pool.take(Clock::now(), cautious ? max_rest_for_creates : Pool::longest_rest);
   };
   while (true) {
     if (auto pooled = take_pooled()) co_return pooled;
     auto const now = Clock::now();
     // Where each request needs its own connection, they come apart as it is.
-    if (now >= next_connect_ || !pool_.last_was_kept()) {
+    if (now >= next_connect_ || !pool.last_was_kept()) {
       next_connect_ = now + options_.between_connects;
       break;
     }
@@ -145,7 +152,7 @@ async::Task<Answer> Session::attempt(const Request& request, std::string target,
   auto bytes = request_head(head_context_, request, target, wanted == Wanted::whole);
   if (!request.open_body) bytes += request.body;
   async::Permit permit;
-  if (admission_ != nullptr) permit = co_await admission_->enter(request.request_class);
+  if (admission_ != nullptr) permit = co_await admission_->enter(request.request_class, request.repeat);
 
   record.nothing_sent = true;
   auto since = Clock::now();
@@ -178,7 +185,8 @@ async::Task<Answer> Session::attempt(const Request& request, std::string target,
   answer.status = head.status;
   answer.headers = std::move(head.headers);
   answer.length = head.length;
-  auto live = std::make_unique<LiveBody>(shared_from_this(), std::move(connection), std::move(permit));
+  auto live = std::make_unique<LiveBody>(shared_from_this(), std::move(connection), request.request_class,
+                                         std::move(permit));
   bool const success = answer.status >= 200 && answer.status < 300;
   if (wanted == Wanted::live && success) {
     answer.live = std::move(live);
@@ -214,7 +222,10 @@ Verdict Session::judge(Attempt attempt, RetryState& state, RequestClass request_
     } else {
       --state.attempts;
     }
-    if (verdict.fresh_connection) pool_.clear();
+    if (verdict.fresh_connection) {
+      others_.clear();
+      writes_.clear();
+    }
   }
   return verdict;
 }

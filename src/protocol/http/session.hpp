@@ -23,13 +23,15 @@ class Session;
 // when the body has ended; when it is destroyed earlier, the connection is closed.
 class LiveBody final : public async::ByteReader {
  public:
-  LiveBody(std::shared_ptr<Session> session, std::unique_ptr<Connection> connection, async::Permit permit);
+  LiveBody(std::shared_ptr<Session> session, std::unique_ptr<Connection> connection, RequestClass request_class,
+           async::Permit permit);
   async::Task<std::size_t> read_some(std::span<std::byte> buffer) override;
 
  private:
   void finish();
   std::shared_ptr<Session> session_;
   std::unique_ptr<Connection> connection_;
+  RequestClass request_class_;
   async::Permit permit_;
 };
 
@@ -67,7 +69,9 @@ class Session : public std::enable_shared_from_this<Session> {
   const Counters& counters() const { return counters_; }
   const std::string& base_url() const { return base_.text; }
   const ClientOptions& options() const { return options_; }
-  Pool& pool() { return pool_; }
+  // Writes have connections of their own, made while others of them work: most of the time those come to different
+  // workers of the server.
+  Pool& pool_for(RequestClass request_class) { return request_class == RequestClass::write ? writes_ : others_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -84,7 +88,7 @@ class Session : public std::enable_shared_from_this<Session> {
   RetryBudget budget_;
   std::mt19937_64 random_;
   Counters counters_;
-  Pool pool_;
+  Pool others_, writes_;
   Clock::time_point next_connect_{};  // not before
 };
 

@@ -254,6 +254,7 @@ TEST_CASE("client: a pooled connection that died is replaced at once") {
   CHECK(client.counters().retries == 1);
 
   // The same with a create: it may have been carried out.
+  CHECK(run(context, client.send(create("/c", "{}"))).body == "2");
   try {
     run(context, client.send(create("/c", "{}")));
     FAIL("nothing was thrown");
@@ -261,7 +262,7 @@ TEST_CASE("client: a pooled connection that died is replaced at once") {
     CHECK(error.outcome_unknown());
     CHECK(error.fault() == Fault::closed);
   }
-  CHECK(server.connections() == 2);
+  CHECK(server.connections() == 3);
 }
 
 TEST_CASE("client: a connection that the server closed while it rested is not used") {
@@ -326,6 +327,43 @@ TEST_CASE("client: kept connections take turns, the longest rested first") {
   for (int i = 0; i < 4; ++i) order += run(context, client.send(get("/"))).body;
   CHECK((order == "0101" || order == "1010"));
   CHECK(server.connections() == 2);
+}
+
+TEST_CASE("client: writes have connections of their own, the one that was made first is used first") {
+  asio::io_context context;
+  HttpScript server(context, HttpScript::Script([](Peer& peer) -> async::Task<> {
+                      while (co_await peer.read_request()) {
+                        co_await async::sleep_for(10ms);
+                        co_await peer.send(reply(200, std::to_string(peer.number)));
+                      }
+                    }));
+  auto options = quick(server.url());
+  options.between_connects = 0ms;
+  Gate gate(context);
+  Client client(context.get_executor(), options, &gate);
+  auto const write = [&] {
+    auto request = create("/c", "{}");
+    request.request_class = http::RequestClass::write;
+    return client.send(std::move(request));
+  };
+  async::TaskGroup group(context.get_executor());
+  auto const one = [&]() -> async::Task<> { co_await write(); };
+  for (int i = 0; i < 2; ++i) group.spawn(one());
+  run(context, group.join());
+  std::string order;
+  for (int i = 0; i < 3; ++i) order += run(context, write()).body;
+  CHECK((order == "000" || order == "111"));  // which one the script saw first is the system's choice
+  CHECK(run(context, client.send(get("/"))).body == "2");
+  CHECK(server.connections() == 3);
+
+  SUBCASE("when the limiter wants others, those of its class end, at once or with their answer") {
+    gate.advice = http::Connections::renew;
+    run(context, write());  // on one of the two; the other rests
+    CHECK(run(context, write()).body == "3");
+    CHECK(run(context, write()).body == "3");
+    CHECK(run(context, client.send(get("/"))).body == "2");
+    CHECK(server.connections() == 4);
+  }
 }
 
 TEST_CASE("client: a server that keeps no connection is not waited for") {

@@ -67,8 +67,10 @@ TEST_CASE("tls: whom the client trusts") {
     options.base_url = server.url(host);
     Client client(context.get_executor(), options, nullptr);
     CHECK(run(context, client.send(get("/"))).body == big);
-    CHECK(run(context, client.send(create("/c", std::string(500'000, 'u')))).body.size() == 800'000);
-    CHECK(client.counters().connections == 1);
+    for (int i = 0; i < 2; ++i) {
+      CHECK(run(context, client.send(create("/c", std::string(500'000, 'u')))).body.size() == 800'000);
+    }
+    CHECK(client.counters().connections == 2);  // one for reads, one for writes
   }
   options.tls.ca_file = other_ca.certificate;
   options.tls.insecure = true;
