@@ -73,11 +73,10 @@ Task<Permit> Semaphore::acquire(std::uint64_t amount, bool yields) {
       if (!granted) owner.grant_waiters();
     }
   };
-  auto const behind = yields ? waiters_.end() : std::ranges::find_if(waiters_, [](const Waiter& other) {
-    return other.yields && !other.granted;
-  });
-  Place place{*this, waiters_.emplace(behind, Waiter{asio::steady_timer(executor_, asio::steady_timer::time_point::max()),
-                                                     amount, yields})};
+  auto const lets_pass = [](const Waiter& other) { return other.yields && !other.granted; };
+  auto const next = yields ? waiters_.end() : std::ranges::find_if(waiters_, lets_pass);
+  asio::steady_timer never(executor_, asio::steady_timer::time_point::max());
+  Place place{*this, waiters_.emplace(next, Waiter{std::move(never), amount, yields})};
   boost::system::error_code ignored;
   co_await place.waiter->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   auto state = co_await asio::this_coro::cancellation_state;

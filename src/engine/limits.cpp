@@ -17,7 +17,7 @@ constexpr std::uint64_t shortest_hold = 4;  // windows
 constexpr std::uint64_t longest_hold = 16;
 constexpr std::uint64_t most_renewals = 5;
 // A window with one in flight ends with the first of these: it costs throughput where two get more done.
-constexpr std::uint64_t window_of_one = 12;  // answers
+constexpr std::uint64_t window_of_one = 12;     // answers
 constexpr double longest_window_of_one = 0.25;  // seconds
 
 LimitOptions for_class(LimitOptions options, http::RequestClass request_class) {

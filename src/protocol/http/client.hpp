@@ -56,7 +56,7 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds idle_timeout{120'000};  // without one byte moving in either direction
   std::size_t max_header_bytes = 64 * 1024;
-  std::size_t max_idle_connections = 64;
+  std::size_t max_idle_connections = 64;  // for writes, and as many for all else
   // New connections are made this far apart, while the server keeps them alive. Workers that share a listening socket
   // would else do unequal work: the first to wake takes all that wait (asyncio accepts as many as its backlog has).
   std::chrono::milliseconds between_connects{5};

@@ -42,7 +42,10 @@ struct Connection::Upload {
 };
 
 Connection::Connection(std::unique_ptr<Stream> stream, std::size_t max_header_bytes, Counters* counters)
-    : stream_(std::move(stream)), reader_(*stream_, max_header_bytes), counters_(counters), number_(counters->connections) {}
+    : stream_(std::move(stream)),
+      reader_(*stream_, max_header_bytes),
+      counters_(counters),
+      number_(counters->connections) {}
 
 Connection::~Connection() {
   counters_->bytes_received += reader_.bytes_received() - counted_received_;
