@@ -38,6 +38,13 @@ std::string gzip(const std::string& text) {
   return result;
 }
 
+async::Task<> says_which_connection(Peer& peer) {
+  while (co_await peer.read_request()) {
+    co_await async::sleep_for(10ms);
+    co_await peer.send(reply(200, std::to_string(peer.number)));
+  }
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("protocol");
@@ -310,12 +317,7 @@ TEST_CASE("client: new connections are made apart, and one that came back meanwh
 
 TEST_CASE("client: kept connections take turns, the longest rested first") {
   asio::io_context context;
-  HttpScript server(context, HttpScript::Script([](Peer& peer) -> async::Task<> {
-                      while (co_await peer.read_request()) {
-                        co_await async::sleep_for(10ms);
-                        co_await peer.send(reply(200, std::to_string(peer.number)));
-                      }
-                    }));
+  HttpScript server(context, HttpScript::Script(says_which_connection));
   auto options = quick(server.url());
   options.between_connects = 0ms;
   Client client(context.get_executor(), options, nullptr);
@@ -331,12 +333,7 @@ TEST_CASE("client: kept connections take turns, the longest rested first") {
 
 TEST_CASE("client: writes have connections of their own, the one that was made first is used first") {
   asio::io_context context;
-  HttpScript server(context, HttpScript::Script([](Peer& peer) -> async::Task<> {
-                      while (co_await peer.read_request()) {
-                        co_await async::sleep_for(10ms);
-                        co_await peer.send(reply(200, std::to_string(peer.number)));
-                      }
-                    }));
+  HttpScript server(context, HttpScript::Script(says_which_connection));
   auto options = quick(server.url());
   options.between_connects = 0ms;
   Gate gate(context);
