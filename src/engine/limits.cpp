@@ -92,7 +92,7 @@ void LimitController::refused(std::chrono::nanoseconds now) {
   if (last_cut_.count() >= 0 && now - last_cut_ < patience) return;
   last_cut_ = now;
   auto const cut = static_cast<std::uint64_t>(static_cast<double>(limit_) * shrink_factor);
-  move_to(std::min(limit_, std::max(options_.least, cut)));
+  move_to(std::max(options_.least, cut));
   trying_ = climbing_ = false;
   base_rate_ = 0;
   up_ = true;

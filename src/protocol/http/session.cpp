@@ -67,11 +67,11 @@ void check_options(const ClientOptions& options) {
 
 }  // namespace
 
-LiveBody::LiveBody(std::shared_ptr<Session> session, std::unique_ptr<Connection> connection,
-                   RequestClass request_class, async::Permit permit)
+LiveBody::LiveBody(std::shared_ptr<Session> session, Pool& pool, std::unique_ptr<Connection> connection,
+                   async::Permit permit)
     : session_(std::move(session)),
+      pool_(pool),
       connection_(std::move(connection)),
-      request_class_(request_class),
       permit_(std::move(permit)) {
   if (connection_->answer_finished()) finish();
 }
@@ -91,7 +91,7 @@ async::Task<std::size_t> LiveBody::read_some(std::span<std::byte> buffer) {
 }
 
 void LiveBody::finish() {
-  session_->pool_for(request_class_).put(std::move(connection_), std::chrono::steady_clock::now());
+  pool_.put(std::move(connection_), std::chrono::steady_clock::now());
   connection_.reset();
   permit_.release();
 }
@@ -185,8 +185,8 @@ async::Task<Answer> Session::attempt(const Request& request, std::string target,
   answer.status = head.status;
   answer.headers = std::move(head.headers);
   answer.length = head.length;
-  auto live = std::make_unique<LiveBody>(shared_from_this(), std::move(connection), request.request_class,
-                                         std::move(permit));
+  auto live = std::make_unique<LiveBody>(shared_from_this(), pool_for(request.request_class),
+                                         std::move(connection), std::move(permit));
   bool const success = answer.status >= 200 && answer.status < 300;
   if (wanted == Wanted::live && success) {
     answer.live = std::move(live);

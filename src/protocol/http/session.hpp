@@ -23,15 +23,16 @@ class Session;
 // when the body has ended; when it is destroyed earlier, the connection is closed.
 class LiveBody final : public async::ByteReader {
  public:
-  LiveBody(std::shared_ptr<Session> session, std::unique_ptr<Connection> connection, RequestClass request_class,
+  // `pool`: of the session.
+  LiveBody(std::shared_ptr<Session> session, Pool& pool, std::unique_ptr<Connection> connection,
            async::Permit permit);
   async::Task<std::size_t> read_some(std::span<std::byte> buffer) override;
 
  private:
   void finish();
   std::shared_ptr<Session> session_;
+  Pool& pool_;
   std::unique_ptr<Connection> connection_;
-  RequestClass request_class_;
   async::Permit permit_;
 };
 
@@ -69,12 +70,12 @@ class Session : public std::enable_shared_from_this<Session> {
   const Counters& counters() const { return counters_; }
   const std::string& base_url() const { return base_.text; }
   const ClientOptions& options() const { return options_; }
-  // Writes have connections of their own, made while others of them work: most of the time those come to different
-  // workers of the server.
-  Pool& pool_for(RequestClass request_class) { return request_class == RequestClass::write ? writes_ : others_; }
 
  private:
   using Clock = std::chrono::steady_clock;
+  // Writes have connections of their own, made while others of them work: most of the time those come to different
+  // workers of the server.
+  Pool& pool_for(RequestClass request_class) { return request_class == RequestClass::write ? writes_ : others_; }
   async::Task<Answer> attempt(const Request& request, std::string target, Wanted wanted, Attempt& record,
                               bool fresh);
   async::Task<std::unique_ptr<Connection>> connect(const Request& request, bool fresh);

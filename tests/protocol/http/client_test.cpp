@@ -338,11 +338,7 @@ TEST_CASE("client: writes have connections of their own, the one that was made f
   options.between_connects = 0ms;
   Gate gate(context);
   Client client(context.get_executor(), options, &gate);
-  auto const write = [&] {
-    auto request = create("/c", "{}");
-    request.request_class = http::RequestClass::write;
-    return client.send(std::move(request));
-  };
+  auto const write = [&] { return client.send(create("/c", "{}")); };
   async::TaskGroup group(context.get_executor());
   auto const one = [&]() -> async::Task<> { co_await write(); };
   for (int i = 0; i < 2; ++i) group.spawn(one());
