@@ -111,15 +111,18 @@ async::Task<> read_proxied(mlflow::Client& client, std::string root, std::string
   }
 }
 
-// What the server would ask itself to answer a question by run id, without that detour.
-async::Task<> list_proxied_folder(Lister& lister, std::string root, Folder folder) {
+// What the server would ask itself to answer a question by run id, without that detour. The folders below follow in
+// tasks of their own, at once.
+async::Task<> list_proxied_folder(Lister& lister, async::TaskGroup& tasks, std::string root, Folder folder) {
   std::vector<mlflow::FileInfo> listing;
-  auto const failure = co_await attempt(read_proxied(lister.client, std::move(root), folder.path, listing));
+  auto const failure = co_await attempt(read_proxied(lister.client, root, folder.path, listing));
   if (failure) {
     co_await list_one(lister, std::move(folder));
-  } else {
-    lister.took(folder, listing);
+    co_return;
   }
+  std::vector<Folder> below;
+  take(lister.runs[folder.owner], folder.owner, folder.path, listing, lister.capabilities.decodes_paths_twice, below);
+  for (auto& next : below) tasks.spawn(list_proxied_folder(lister, tasks, root, std::move(next)));
 }
 
 async::Task<> list_proxied_tree(mlflow::Client& client, bool decodes_twice, std::string root,
@@ -231,7 +234,7 @@ async::Task<> list_run_files(const Context& context, mlflow::Client& client,
       for (auto& folder : todo) {
         auto root = proxied_path(runs[folder.owner].run.artifact_uri());
         if (root && !root->empty()) {
-          tasks.spawn(list_proxied_folder(lister, std::move(*root), std::move(folder)));
+          tasks.spawn(list_proxied_folder(lister, tasks, std::move(*root), std::move(folder)));
         } else {
           others.push_back(std::move(folder));
         }

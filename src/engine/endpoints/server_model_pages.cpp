@@ -35,7 +35,8 @@ class LoggedModelPages final : public Pages<LoggedModelRecord> {
     while (state_ == State::listing) {
       co_await take_over_names();
       // Those that came since, and are named by nothing that was read, are left to the next job.
-      if (!source_.has_logged_models() && source_.named_models(experiment_id_).empty()) {
+      bool const has_some = co_await source_.has_logged_models();
+      if (!has_some && source_.named_models(experiment_id_).empty()) {
         state_ = State::named;
         break;
       }

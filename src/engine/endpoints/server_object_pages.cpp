@@ -58,7 +58,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
     auto const& active = source_.active_experiments();
     ServerView view{source_.client(), {active.begin(), active.end()}};
     for (auto const& id : active) {
-      if (!source_.may_have_traces(id)) view.untraced.insert(id);
+      if (traced_ == nullptr || !traced_->contains(id)) view.untraced.insert(id);
     }
     view.queueless = &source_.queueless_experiments();
     // A copy that is verified lists its source twice.
@@ -75,6 +75,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
     if (!selection.takes_kind(kind_.kind())) co_return;
     // What the list would hold for another login would pass as the whole of it; open() has told.
     if (kind_.of_logins() && !(source_.access().logins && source_.access().admin)) co_return;
+    traced_ = co_await source_.traced_experiments();
     auto records = co_await kind_.list(view());
     if (!records) co_return;
     for (auto& record : *records) {
@@ -113,6 +114,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
   const ObjectKind& kind_;
   Known& known_;
   std::deque<ObjectRecord> waiting_;
+  const std::unordered_set<std::string>* traced_ = nullptr;
   bool listed_ = false;
 };
 

@@ -131,9 +131,12 @@ class RunPages final : public Pages<RunRecord> {
   async::Task<> complete(std::vector<RunRecord>& group) {
     auto permit =
         std::make_shared<async::Permit>(co_await source_.context().memory.acquire(group_target_bytes));
-    co_await list_run_files(source_.context(), source_.client(), source_.capabilities(),
-                            source_.artifact_location(experiment_id_), folders_,
-                            source_.options().local_artifacts, group);
+    bool has_logged_models = false;
+    auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+      tasks.spawn(list_files(group));
+      has_logged_models = co_await source_.has_logged_models();
+    };
+    co_await async::with_task_group(source_.context().executor, body);
     auto& named = source_.named_models(experiment_id_);
     for (auto& record : group) {
       source_.remember_run(record.run.id());
@@ -146,7 +149,7 @@ class RunPages final : public Pages<RunRecord> {
     }
     bool const all_listed = std::all_of(group.begin(), group.end(), outputs_are_listed);
     bool const may_have_links = source_.capabilities().logged_models && !all_listed;
-    if (source_.has_logged_models() || !named.empty() || may_have_links) co_await read_model_inputs(group);
+    if (has_logged_models || !named.empty() || may_have_links) co_await read_model_inputs(group);
     co_await read_histories(source_.context(), source_.client(), source_.capabilities(), group);
     std::size_t bytes = 0;
     for (auto& record : group) {
@@ -155,6 +158,11 @@ class RunPages final : public Pages<RunRecord> {
     }
     permit->shrink_to(bytes);
     group_size_ = next_group_size(group.size(), bytes, group_size_);
+  }
+
+  async::Task<> list_files(std::vector<RunRecord>& group) {
+    return list_run_files(source_.context(), source_.client(), source_.capabilities(),
+                          source_.artifact_location(experiment_id_), folders_, source_.options().local_artifacts, group);
   }
 
   async::Task<> read_model_inputs(std::vector<RunRecord>& group) {

@@ -124,36 +124,43 @@ ServerSource::ServerSource(const Context& context, mlflow::Client& client, Serve
     : context_(context),
       client_(client),
       options_(std::move(options)),
+      logged_models_turn_(context.executor, 1),
+      traces_turn_(context.executor, 1),
       trace_links_turn_(context.executor, 1) {}
 
-async::Task<std::vector<std::string>> ServerSource::all_experiment_ids() {
-  std::vector<std::string> ids;
-  auto pages = experiments();
-  while (auto page = co_await pages->next()) {
-    for (auto const& record : *page) ids.emplace_back(record.experiment.id());
-  }
-  co_return ids;
-}
-
 // Not knowing costs requests, not data: a server that refuses now is asked for everything later.
-async::Task<> ServerSource::look_for_logged_models(std::vector<std::string> experiment_ids) {
-  for (auto part : in_parts(experiment_ids)) {
-    auto const failure = co_await attempt(find_logged_models(std::move(part)));
-    if (failure) has_logged_models_ = true;
-    if (has_logged_models_) co_return;
+async::Task<bool> ServerSource::has_logged_models() {
+  auto const turn = co_await logged_models_turn_.acquire();
+  if (!has_logged_models_) {
+    bool found = false;
+    for (auto part : in_parts(experiment_ids_)) {
+      if (found || !capabilities_.logged_models) break;
+      auto ask = [](ServerSource& self, std::vector<std::string> ids, bool& found) -> async::Task<> {
+        found = co_await self.find_logged_models(std::move(ids));
+      };
+      if (co_await attempt(ask(*this, std::move(part), found))) found = true;
+    }
+    has_logged_models_ = found;
   }
+  co_return *has_logged_models_;
 }
 
-async::Task<> ServerSource::find_logged_models(std::vector<std::string> experiment_ids) {
+async::Task<bool> ServerSource::find_logged_models(std::vector<std::string> experiment_ids) {
   auto const page = co_await client_.search_logged_models(std::move(experiment_ids), "", 1, "");
-  has_logged_models_ = !page.items.empty();
+  co_return !page.items.empty();
 }
 
-async::Task<> ServerSource::look_for_traces(std::vector<std::string> experiment_ids) {
-  for (auto const& part : in_parts(experiment_ids)) {
-    auto const failure = co_await attempt(find_traces(part));
-    if (failure) traced_.insert(part.begin(), part.end());
+async::Task<const std::unordered_set<std::string>*> ServerSource::traced_experiments() {
+  auto const turn = co_await traces_turn_.acquire();
+  bool const there_are_traces = capabilities_.traces_v3 || capabilities_.traces_v2;
+  if (!traces_asked_ && there_are_traces && context_.options.selection.takes_kind(Kind::trace)) {
+    for (auto const& part : in_parts(experiment_ids_)) {
+      auto const failure = co_await attempt(find_traces(part));
+      if (failure) traced_.insert(part.begin(), part.end());
+    }
   }
+  traces_asked_ = true;
+  co_return &traced_;
 }
 
 async::Task<mlflow::Page<mlflow::Trace>> ServerSource::search_traces(std::vector<std::string> experiment_ids,
@@ -193,10 +200,10 @@ async::Task<const TraceLinks*> ServerSource::trace_links() {
   // The older form has none but the run in its metadata.
   if (!capabilities_.traces_v3) trace_links_.emplace();
   if (!trace_links_) {
-    auto experiments = co_await all_experiment_ids();
+    auto const* traced = co_await traced_experiments();
     auto prompts = co_await list_prompt_versions(context_, client_);
-    trace_links_ = co_await read_trace_links(context_, client_, std::move(experiments),
-                                             {traced_.begin(), traced_.end()}, std::move(prompts));
+    trace_links_ = co_await read_trace_links(context_, client_, experiment_ids_, {traced->begin(), traced->end()},
+                                             std::move(prompts));
   }
   co_return &*trace_links_;
 }
@@ -220,31 +227,22 @@ async::Task<SourceInfo> ServerSource::open() {
   // None needs another, and one after the other they would be most of the time of a small job.
   auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
     tasks.spawn(ask_who_calls(info));
-    tasks.spawn(look_around());
+    tasks.spawn(list_experiments());
     co_return;
   };
   co_await async::with_task_group(context_.executor, body);
   co_return info;
 }
 
-// What there is, so that no experiment is asked in vain.
-async::Task<> ServerSource::look_around() {
-  std::vector<std::string> ids;
+async::Task<> ServerSource::list_experiments() {
   std::vector<ExperimentRecord> listed;
   std::size_t pages_read = 0;
   auto pages = experiments();
   while (auto page = co_await pages->next()) {
-    for (auto const& record : *page) ids.emplace_back(record.experiment.id());
+    for (auto const& record : *page) experiment_ids_.emplace_back(record.experiment.id());
     if (++pages_read == 1) listed = std::move(*page);
   }
   if (pages_read <= 1) listed_ = std::move(listed);
-  auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
-    if (capabilities_.logged_models) tasks.spawn(look_for_logged_models(ids));
-    if ((capabilities_.traces_v3 || capabilities_.traces_v2) && context_.options.selection.takes_kind(Kind::trace))
-      tasks.spawn(look_for_traces(ids));
-    co_return;
-  };
-  co_await async::with_task_group(context_.executor, body);
 }
 
 void ServerSource::remember(const mlflow::Experiment& experiment) {

@@ -41,10 +41,11 @@ class ServerSource final : public Source {
   const mlflow::Capabilities& capabilities() const { return capabilities_; }
   const Access& access() const { return access_; }
   const ServerSourceOptions& options() const { return options_; }
-  // Of active ones, when the job began: deleted ones are in no listing.
-  bool has_logged_models() const { return has_logged_models_; }
-  // False only when the experiment certainly has none.
-  bool may_have_traces(const std::string& experiment_id) const { return traced_.contains(experiment_id); }
+  // Active ones: deleted ones are in no listing. Asked once, by the first who wants to know; a server that does not
+  // answer may have some.
+  async::Task<bool> has_logged_models();
+  // The experiments that may have traces; all others certainly have none. Asked once, as above.
+  async::Task<const std::unordered_set<std::string>*> traced_experiments();
   // By whichever call the server has; at most 100 experiments.
   async::Task<mlflow::Page<mlflow::Trace>> search_traces(std::vector<std::string> experiment_ids, std::string filter,
                                                          int max_results, std::string token);
@@ -71,12 +72,9 @@ class ServerSource final : public Source {
   void remember(const mlflow::Experiment& experiment);
 
  private:
-  async::Task<std::vector<std::string>> all_experiment_ids();
-  async::Task<> look_for_logged_models(std::vector<std::string> experiment_ids);
-  async::Task<> find_logged_models(std::vector<std::string> experiment_ids);
-  async::Task<> look_for_traces(std::vector<std::string> experiment_ids);
+  async::Task<> list_experiments();
+  async::Task<bool> find_logged_models(std::vector<std::string> experiment_ids);
   async::Task<> find_traces(std::vector<std::string> experiment_ids);
-  async::Task<> look_around();
   async::Task<> ask_who_calls(SourceInfo& info);
 
   const Context& context_;
@@ -86,10 +84,12 @@ class ServerSource final : public Source {
   Access access_;
   // The list of experiments that open() read, when it was one page: for the first who asks after that.
   std::optional<std::vector<ExperimentRecord>> listed_;
-  bool has_logged_models_ = false;
+  std::vector<std::string> experiment_ids_;  // that open() listed
   std::set<std::string> queueless_;
-  std::unordered_set<std::string> traced_;  // experiments that may have traces
-  async::Semaphore trace_links_turn_;
+  async::Semaphore logged_models_turn_, traces_turn_, trace_links_turn_;
+  std::optional<bool> has_logged_models_;
+  std::unordered_set<std::string> traced_;
+  bool traces_asked_ = false;
   std::optional<TraceLinks> trace_links_;
   std::map<std::string, std::set<std::string>> named_models_;
   std::set<std::string> listed_models_, left_out_models_;

@@ -23,7 +23,8 @@ class TracePages final : public Pages<TraceRecord> {
       : source_(source), experiment_id_(std::move(experiment_id)), known_(known) {}
 
   async::Task<std::optional<std::vector<TraceRecord>>> next() override {
-    if (!source_.may_have_traces(experiment_id_)) co_return std::nullopt;
+    auto const* traced = co_await source_.traced_experiments();
+    if (!traced->contains(experiment_id_)) co_return std::nullopt;
     bool const wanted = known_.holds(Kind::trace);
     if (wanted && links_ == nullptr) links_ = co_await source_.trace_links();
     auto const* exact = source_.context().options.selection.exact_ids(Kind::trace);

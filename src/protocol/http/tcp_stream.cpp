@@ -23,9 +23,6 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 
-// Large enough that few waits are left for a file, small against the windows that the kernel opens.
-constexpr std::size_t gulp = 256 * 1024;
-
 std::chrono::milliseconds left_until(Clock::time_point deadline) {
   auto const left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
   return std::max(left, std::chrono::milliseconds(1));
@@ -49,6 +46,14 @@ async::Task<boost::system::error_code> connect_one(tcp::socket& socket, tcp::end
 
 }  // namespace
 
+std::size_t bytes_to_wait_for(std::size_t promised) {
+  // Large enough that few waits are left for a file, small against the windows that the kernel opens.
+  constexpr std::size_t gulp = 256 * 1024;
+  constexpr std::size_t largest_segment = 64 * 1024;
+  if (promised <= largest_segment) return 1;
+  return std::min(promised - largest_segment, gulp);
+}
+
 async::Task<> throw_if_cancelled() {
   auto const state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) {
@@ -57,7 +62,7 @@ async::Task<> throw_if_cancelled() {
 }
 
 async::Task<std::size_t> TcpStream::read_promised(std::span<std::byte> buffer) {
-  return read(buffer, std::min(buffer.size(), gulp));
+  return read(buffer, bytes_to_wait_for(buffer.size()));
 }
 
 async::Task<std::size_t> TcpStream::read(std::span<std::byte> buffer, std::size_t wake_at) {

@@ -14,6 +14,11 @@
 
 namespace mlferry::http {
 
+// How many bytes a wait is for when the peer owes at least `promised`: at least 1, and never the last segment. A sender
+// without TCP_NODELAY keeps that one until all before it is acknowledged, and while nobody reads, Linux holds the
+// acknowledgement back for 40 ms.
+std::size_t bytes_to_wait_for(std::size_t promised);
+
 class TcpStream final : public Stream {
  public:
   explicit TcpStream(std::shared_ptr<SocketLink> link) : link_(std::move(link)) {}

@@ -10,6 +10,7 @@
 #include "async/sleep.hpp"
 #include "protocol/http/client.hpp"
 #include "protocol/http/resuming_reader.hpp"
+#include "protocol/http/tcp_stream.hpp"
 #include "support/http_client.hpp"
 #include "support/http_script.hpp"
 #include "support/run.hpp"
@@ -296,6 +297,19 @@ TEST_CASE("download: a slow reader does not lose its connection") {
   CHECK(client.counters().connections == 1);
 }
 
+TEST_CASE("download: a wait for promised bytes never includes the last segment") {
+  for (std::size_t promised : {1u, 2u, 1000u, 65'483u, 65'536u, 65'537u, 100'000u, 262'144u, 262'145u, 327'680u, 327'681u,
+                               5'000'000u}) {
+    CAPTURE(promised);
+    auto const wait = bytes_to_wait_for(promised);
+    CHECK(wait >= 1);
+    CHECK(wait <= 256 * 1024);
+    CHECK((wait == 1 || wait + 65'483 <= promised));  // the segment of a loopback, the largest there is
+  }
+  CHECK(bytes_to_wait_for(5'000'000) == 256 * 1024);  // or it would wake for each segment
+  CHECK(bytes_to_wait_for(200'000) > 100'000);
+}
+
 TEST_CASE("download: a body that trickles is no stalled one, and an end within it is seen at once") {
   asio::io_context context;
   auto const content = pattern(400'000);
@@ -303,13 +317,14 @@ TEST_CASE("download: a body that trickles is no stalled one, and an end within i
                       auto const request = co_await peer.read_request();
                       auto const answer = reply(200, content);
                       // Three idle limits long, and never enough for a wait for a good part of the promised bytes.
-                      auto const first = answer.size() - 30;
+                      auto const first = answer.size() / 2;
                       co_await peer.send(answer.substr(0, first));
-                      for (auto i = first; i < answer.size(); ++i) {
+                      for (auto i = first; i < first + 30; ++i) {
                         co_await async::sleep_for(10ms);
                         if (request->line().find("/cut") != std::string::npos && i == first + 5) co_return;
                         co_await peer.send(answer.substr(i, 1));
                       }
+                      co_await peer.send(answer.substr(first + 30));
                     }));
   auto options = quick(server.url());
   options.idle_timeout = 100ms;
