@@ -23,10 +23,12 @@ namespace mlferry::async {
 // the middle of handing a result over while the caller goes on with that result and ends the program.
 class WorkerPool {
  public:
-  explicit WorkerPool(std::size_t threads) : pool_(threads) {}
+  explicit WorkerPool(std::size_t threads) : threads_(threads), pool_(threads) {}
   ~WorkerPool() { pool_.join(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
+
+  std::size_t threads() const { return threads_; }
 
   // Runs `work()` on a pool thread and returns its result, or throws what it threw, on the caller's executor.
   // Work that has begun cannot be cancelled: a cancelled caller comes back, with operation_aborted, only when
@@ -73,6 +75,7 @@ class WorkerPool {
   }
 
  private:
+  std::size_t threads_;
   boost::asio::thread_pool pool_;
 };
 

@@ -40,6 +40,7 @@ SnapshotWriterImpl::SnapshotWriterImpl(Start start)
       meta_(start_.context, PackKind::meta, [this] { return start_.packs.new_number(); }),
       group_slots_(start_.context->executor, 2),
       entries_turn_(start_.context->executor, 1),
+      hasher_(start_.context->executor, start_.context->pool),
       spares_(static_cast<std::size_t>(std::min(start_.context->memory.capacity() / 8, kMostSpare))) {}
 
 SnapshotWriterImpl::~SnapshotWriterImpl() {

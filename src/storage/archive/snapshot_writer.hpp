@@ -10,6 +10,7 @@
 #include "async/semaphore.hpp"
 #include "async/task_group.hpp"
 #include "storage/archive/catalog_writer.hpp"
+#include "storage/archive/chunk_hasher.hpp"
 #include "storage/archive/compression.hpp"
 #include "storage/archive/entry.hpp"
 #include "storage/archive/pack_set.hpp"
@@ -84,6 +85,7 @@ class SnapshotWriterImpl final : public SnapshotWriter {
   struct FileState;
 
   async::Task<> read_chunks(FileState& state, async::TaskGroup& stores);
+  async::Task<Digest> hash_chunk(FileState& state, std::span<const std::byte> bytes);
   bool take_known(const Digest& sha256);
   async::Task<> store_chunk(std::unique_ptr<Chunk> chunk);
   async::Task<> store_group(bool force);
@@ -113,6 +115,7 @@ class SnapshotWriterImpl final : public SnapshotWriter {
   async::Semaphore group_slots_;
   async::Semaphore entries_turn_;
   std::vector<Compressor> compressors_;  // idle ones
+  ChunkHasher hasher_;
   SpareBuffers spares_;                  // not paid from the budget: a small part of it
   Group group_;
   Entries entries_;

@@ -83,15 +83,7 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     bool const first = state.chunks.empty();
     state.several = !first || !last;
     std::span<const std::byte> const bytes = chunk->bytes();
-    auto const hash = [&state, bytes] {
-      if (state.several) state.whole.update(bytes);
-      return digest::sha256(bytes);
-    };
-    if (bytes.size() < kInline) {
-      chunk->sha256 = hash();
-    } else {
-      chunk->sha256 = co_await context.pool.run(hash);
-    }
+    chunk->sha256 = co_await hash_chunk(state, bytes);
     state.chunks.push_back(chunk->sha256);
     // From here to spawn() nothing waits: a chunk that take_known gave to us is written whatever happens.
     if (!take_known(chunk->sha256)) {
@@ -105,6 +97,19 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
     }
     if (end) co_return;
   }
+}
+
+// Of a file's only chunk, or of one of several, which the whole file's takes in, too.
+async::Task<Digest> SnapshotWriterImpl::hash_chunk(FileState& state, std::span<const std::byte> bytes) {
+  auto const hash = [&state, bytes] {
+    if (!state.several) return digest::sha256(bytes);
+    digest::Sha256 one;
+    digest::Sha256::update_both(state.whole, one, bytes);
+    return one.finish();
+  };
+  if (bytes.size() < kInline) co_return hash();
+  if (state.several) co_return co_await start_.context->pool.run(hash);
+  co_return co_await shielded(start_.context->executor, hasher_.hash(bytes));
 }
 
 async::Task<FileRow> SnapshotWriterImpl::put_file(std::string kind, std::string id, std::string path,
