@@ -13,7 +13,7 @@ namespace mlferry::cli {
 
 struct GlobalOptions {
   std::string jobs = "auto";
-  std::uint64_t transfers = 8;
+  std::uint64_t transfers = 16;
   std::string max_memory = "256M";
   double tpslimit = 0;
   int retries = 8;

@@ -1,5 +1,7 @@
 #include "engine/access.hpp"
 
+#include "protocol/mlflow/version.hpp"
+
 namespace mlferry::engine {
 
 namespace json = boost::json;
@@ -8,7 +10,8 @@ namespace {
 
 constexpr const char* users = "/api/2.0/mlflow/users/";
 
-// Nullopt also where the call fails: another one tells then.
+// The answer of users/current; nullopt when the server has no such call. An empty one where the call fails: another one
+// tells then.
 async::Task<std::optional<json::object>> ask_current(mlflow::Client& client) {
   try {
     co_return co_await client.call(http::Method::get, users + std::string("current"), {},
@@ -16,7 +19,13 @@ async::Task<std::optional<json::object>> ask_current(mlflow::Client& client) {
   } catch (const mlflow::ApiError& error) {
     if (error.status() == 401) throw;
   }
-  co_return std::nullopt;
+  co_return json::object{};
+}
+
+// Since 3.14 a server with logins says who is calling.
+bool would_say(const mlflow::Capabilities& capabilities) {
+  auto const version = mlflow::parse_version(capabilities.version);
+  return version && *version >= mlflow::Version{3, 14, 0};
 }
 
 // The permission on what nothing is granted on; a grant for all experiments counts, too.
@@ -34,7 +43,7 @@ async::Task<std::string> ask_default(mlflow::Client& client, std::string login) 
   co_return std::string();
 }
 
-// Servers before 3.14 do not say who is calling. Nobody has an empty name: an administrator hears that there
+// Older servers do not say who is calling. Nobody has an empty name: an administrator hears that there
 // is no such user, any other login that it may not ask.
 async::Task<Access> ask_for_nobody(mlflow::Client& client) {
   Access access;
@@ -52,8 +61,9 @@ async::Task<Access> ask_for_nobody(mlflow::Client& client) {
 
 }  // namespace
 
-async::Task<Access> find_access(mlflow::Client& client) {
+async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities) {
   auto const current = co_await ask_current(client);
+  if (!current && would_say(capabilities)) co_return Access{};
   auto const* user = current ? mlflow::get_object(*current, "user") : nullptr;
   if (user == nullptr) co_return co_await ask_for_nobody(client);
   Access access;

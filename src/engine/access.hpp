@@ -17,8 +17,8 @@ struct Access {
   std::string default_permission;  // what the login may do where nothing is granted; "": not known
 };
 
-// One to three requests; throws when the server refuses the login.
-async::Task<Access> find_access(mlflow::Client& client);
+// One or two requests; throws when the server refuses the login.
+async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities);
 
 // What the server at `url` does not show to this login; "" for nothing.
 std::string hidden_from(const Access& access, const std::string& url);

@@ -16,7 +16,7 @@ enum class LogLevel { debug, info, warning, error };
 
 struct JobOptions {
   std::uint64_t jobs = 32;      // objects in flight at once (requests are limited by the limiter)
-  std::uint64_t transfers = 8;  // files in flight at once
+  std::uint64_t transfers = 16;  // files in flight at once
   bool dry_run = false;
   bool fail_fast = false;  // the first failed object ends the job
   bool full = false;       // read everything again, also what seems unchanged

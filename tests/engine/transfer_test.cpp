@@ -451,7 +451,7 @@ TEST_SUITE("engine") {
     CHECK(servers.export_it().counts(Kind::run).copied == 3);
     CHECK(requests_to(servers.from, "logged-models/search") == 1);
     CHECK(requests_to(servers.from, "traces/search") == 1);
-    CHECK(requests_to(servers.from, "experiments/search") == 2);  // whether it is an MLflow, and the list
+    CHECK(requests_to(servers.from, "experiments/search") == 1);
     CHECK(requests_to(servers.from, "runs/search") == 4);
   }
 

@@ -185,7 +185,7 @@ async::Task<> ServerSource::find_traces(std::vector<std::string> experiment_ids)
 }
 
 async::Task<> ServerSource::ask_who_calls(SourceInfo& info) {
-  access_ = co_await find_access(client_);
+  access_ = co_await find_access(client_, capabilities_);
   if (auto const text = hidden_from(access_, client_.http().base_url()); !text.empty())
     info.hidden.push_back(text);
   info.shows_users = access_.logins && access_.admin;

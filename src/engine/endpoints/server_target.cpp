@@ -61,7 +61,7 @@ async::Task<> ServerTarget::begin(const SourceInfo& source) {
     context_.log(LogLevel::warning, "the source is of MLflow " + source.mlflow_version + ", the destination is MLflow " +
                                         capabilities_.version + ": what that version does not have cannot arrive");
   }
-  access_ = co_await find_access(client_);
+  access_ = co_await find_access(client_, capabilities_);
   if (!context_.options.marker_tags) {
     context_.report.notes.push_back("no marker tags are written: only the ledger in " + state_folder_ +
                                     " protects this destination from second copies");

@@ -35,7 +35,7 @@ ApiError named_server(const ApiError& error, const std::string& url) {
   return named;
 }
 
-// The first call that every MLflow server must answer: it shows what is wrong with URL, login and host name.
+// A call that every MLflow server must answer: it shows what is wrong with URL, login and host name.
 async::Task<> ask_first_experiment(http::Client& http) {
   std::string body = Body("POST experiments/search").integer("max_results", 1).take();
   Call call = post_call(api2_target("experiments/search"), std::move(body), http::RequestClass::search);
@@ -100,7 +100,6 @@ async::Task<Capabilities> find_capabilities(http::Client& http) {
   Capabilities found;
   found.version = co_await ask_version(http);
   http::Response const info = co_await send_call(http, get_call(std::string(api3) + "server-info"));
-  co_await ask_first_experiment(http);
   bool has_info = false;
   if (info.ok()) {
     try {
@@ -112,6 +111,8 @@ async::Task<Capabilities> find_capabilities(http::Client& http) {
       has_info = false;
     }
   }
+  // The version is behind the login, and server-info is MLflow's alone: with both, nothing is wrong.
+  if (found.version.empty() || !has_info) co_await ask_first_experiment(http);
   if (has_info) {
     // server-info is younger than all of these.
     found.history_bulk = found.graphql = found.logged_models = true;
