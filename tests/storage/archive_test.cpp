@@ -360,6 +360,48 @@ TEST_SUITE("storage") {
     CHECK(f.run(archive->check(true, nullptr)).empty());
   }
 
+  TEST_CASE("archive: chunks on their way are few, however much memory may be used") {
+    struct Counts {
+      std::size_t now = 0, most = 0;
+    };
+    struct Counted final : async::ByteReader {
+      Counted(std::string text, Counts& counts) : bytes(std::move(text)), reader(bytes), counts(counts) {}
+      async::Task<std::size_t> read_some(std::span<std::byte> buffer) override {
+        if (!std::exchange(begun, true)) counts.most = std::max(counts.most, ++counts.now);
+        co_return co_await reader.read_some(buffer);
+      }
+      std::string bytes;
+      async::MemoryReader reader;
+      Counts& counts;
+      bool begun = false;
+    };
+    for (std::size_t const size : {1u << 20, 5u << 20}) {
+      CAPTURE(size);
+      ArchiveFixture f({}, 1 << 30);
+      auto const archive = f.open();
+      f.run(archive->create());
+      Counts counts;
+      auto const put = [&](archive::SnapshotWriter& writer, int n) -> async::Task<> {
+        Counted reader(test::random_bytes(size, static_cast<std::uint64_t>(n)), counts);
+        co_await writer.put_file("run", "r", std::to_string(n), reader, size);
+        --counts.now;
+      };
+      auto const all = [&]() -> async::Task<> {
+        auto writer = co_await archive->begin_snapshot("test", nullptr);
+        co_await test::put_record(*writer, "run", "r", "x");
+        async::TaskGroup group(f.context.get_executor());
+        for (int n = 0; n < 48; ++n) group.spawn(put(*writer, n));
+        co_await group.join();
+        co_await writer->commit({});
+      };
+      f.run(all());
+      // 40 MiB, of a larger chunk 4 count; and calls whose chunk is gone, but which have not returned yet.
+      CHECK(counts.most <= (size == 1u << 20 ? 40 : 10) + 2);
+      CHECK(counts.most >= 4);
+      CHECK(f.run(archive->check(true, nullptr)).empty());
+    }
+  }
+
   TEST_CASE("archive: a put cancelled at every step leaves the writer whole") {
     archive::Options options;
     options.chunk_bytes = 200'000;

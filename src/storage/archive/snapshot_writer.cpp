@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kEntriesBytes = 512 * 1024;
 constexpr std::size_t kEntriesRows = 4096;
 constexpr std::uint64_t kMostSpare = 32 << 20;
+constexpr std::uint64_t kChunkRoom = 40 << 20;
 
 }  // namespace
 
@@ -39,6 +40,7 @@ SnapshotWriterImpl::SnapshotWriterImpl(Start start)
       data_(start_.context, PackKind::data, [this] { return start_.packs.new_number(); }),
       meta_(start_.context, PackKind::meta, [this] { return start_.packs.new_number(); }),
       group_slots_(start_.context->executor, 2),
+      chunk_room_(start_.context->executor, kChunkRoom),
       entries_turn_(start_.context->executor, 1),
       hasher_(start_.context->executor, start_.context->pool),
       spares_(static_cast<std::size_t>(std::min(start_.context->memory.capacity() / 8, kMostSpare))) {}

@@ -80,7 +80,7 @@ class SnapshotWriterImpl final : public SnapshotWriter {
     Buffer buffer;
     std::size_t size = 0;
     Digest sha256{};
-    async::Permit permit;
+    async::Permit permit, room;
   };
   struct FileState;
 
@@ -113,6 +113,9 @@ class SnapshotWriterImpl final : public SnapshotWriter {
   PackWriter data_;
   PackWriter meta_;
   async::Semaphore group_slots_;
+  // Of chunks that are read, hashed, compressed or written: bytes, but at most 4 MiB of each. More of them would not make
+  // a writer faster that the processor or the disk holds up, and new memory costs as much as hashing what is put there.
+  async::Semaphore chunk_room_;
   async::Semaphore entries_turn_;
   std::vector<Compressor> compressors_;  // idle ones
   ChunkHasher hasher_;

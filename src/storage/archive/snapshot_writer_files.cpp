@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kSmallChunk = 128 * 1024;  // smaller chunks share frames
 constexpr std::size_t kGroupBytes = 1 << 20;
+constexpr std::uint64_t kMostCounted = 4 << 20;  // a larger chunk takes no more of chunk_room_
 constexpr auto kWritePatience = std::chrono::seconds(30);
 
 // The SHA-256 of a file's only chunk is that of the file, so its bytes are hashed once.
@@ -65,11 +66,13 @@ async::Task<> SnapshotWriterImpl::read_chunks(FileState& state, async::TaskGroup
       co_return;
     }
     bool const small = want < kSmallChunk;
+    auto room = small ? async::Permit() : co_await chunk_room_.acquire(std::min(want, kMostCounted));
     // Twice: what is read, and what it is compressed to.
     auto permit = co_await acquire_patiently(context.memory, small ? want : 2 * want, kWritePatience);
     auto const most = static_cast<std::size_t>(want);
     auto chunk = std::make_unique<Chunk>(spares_, most);
     chunk->permit = std::move(permit);
+    chunk->room = std::move(room);
     chunk->size = co_await async::read_full(state.reader, chunk->buffer.span().first(most));
     bool const end = chunk->size < want;
     if (end && state.expected) {
