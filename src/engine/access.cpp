@@ -1,7 +1,5 @@
 #include "engine/access.hpp"
 
-#include "protocol/mlflow/version.hpp"
-
 namespace mlferry::engine {
 
 namespace json = boost::json;
@@ -20,12 +18,6 @@ async::Task<std::optional<json::object>> ask_current(mlflow::Client& client) {
     if (error.status() == 401) throw;
   }
   co_return json::object{};
-}
-
-// Since 3.14 a server with logins says who is calling.
-bool would_say(const mlflow::Capabilities& capabilities) {
-  auto const version = mlflow::parse_version(capabilities.version);
-  return version && *version >= mlflow::Version{3, 14, 0};
 }
 
 // The permission on what nothing is granted on; a grant for all experiments counts, too.
@@ -63,7 +55,7 @@ async::Task<Access> ask_for_nobody(mlflow::Client& client) {
 
 async::Task<Access> find_access(mlflow::Client& client, const mlflow::Capabilities& capabilities) {
   auto const current = co_await ask_current(client);
-  if (!current && would_say(capabilities)) co_return Access{};
+  if (!current && capabilities.says_who_calls) co_return Access{};
   auto const* user = current ? mlflow::get_object(*current, "user") : nullptr;
   if (user == nullptr) co_return co_await ask_for_nobody(client);
   Access access;

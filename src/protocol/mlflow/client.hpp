@@ -63,6 +63,7 @@ struct Capabilities {
   // Files of any name come through the proxy. Before 3.13 those with names outside ASCII come by run or logged
   // model id only (mlflow-rest 8.3).
   bool proxies_any_name = false;
+  bool says_who_calls = false;       // users/current, on every server with logins (since 3.14)
   bool colon_in_keys = false;        // of params and metrics; refused before
   std::size_t param_characters = 0;  // longer values are cut, or refused
   // For people: "MLflow 2.22.5", or what is known without a version.

@@ -126,6 +126,7 @@ async::Task<Capabilities> find_capabilities(http::Client& http) {
   auto const version = parse_version(found.version);
   found.otlp_json = found.traces_v3 && version && *version >= Version{3, 12, 0};
   found.proxies_any_name = version && *version >= Version{3, 13, 0};
+  found.says_who_calls = version && *version >= Version{3, 14, 0};
   co_return found;
 }
 

@@ -50,7 +50,8 @@ TEST_SUITE("protocol") {
     CHECK(found.version == "3.17.2");
     CHECK(found.workspaces);
     CHECK((found.history_bulk && found.graphql && found.logged_models && found.log_inputs &&
-           found.traces_v3 && found.decodes_paths_twice && found.aliases && found.colon_in_keys && found.proxies_any_name));
+           found.traces_v3 && found.decodes_paths_twice && found.aliases && found.colon_in_keys && found.proxies_any_name &&
+           found.says_who_calls));
     CHECK(!found.traces_v2);
   }
 
@@ -117,6 +118,7 @@ TEST_SUITE("protocol") {
       CHECK(!found.workspaces);
       CHECK(!found.otlp_json);
       CHECK(!found.proxies_any_name);
+      CHECK(!found.says_who_calls);
     }
   }
 
