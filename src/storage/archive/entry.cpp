@@ -55,7 +55,7 @@ std::int64_t as_number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-std::uint64_t get_size(const json::object& object, std::string_view key, const std::string& where) {
+std::uint64_t entry_size(const json::object& object, std::string_view key, const std::string& where) {
   auto const* const value = object.if_contains(key);
   if (value == nullptr || !value->is_int64() || value->as_int64() < 0) {
     throw Corrupt(where + ": '" + std::string(key) + "' of an entry is missing or no size");
@@ -86,11 +86,11 @@ ObjectEntry decode_object(const json::object& object, const std::string& where) 
     entry.row.time = time->as_int64();
   }
   if (entry.row.kind.empty()) throw Corrupt(where + ": an entry without 'kind'");
-  entry.length = get_size(object, "length", where);
+  entry.length = entry_size(object, "length", where);
   if (entry.length > kLargestRecord) throw Corrupt(where + ": a record is larger than allowed");
   if (object.contains("frame")) {
     entry.kept =
-        KeptRecord{get_digest(mlflow::get_string(object, "frame"), where), get_size(object, "offset", where)};
+        KeptRecord{get_digest(mlflow::get_string(object, "frame"), where), entry_size(object, "offset", where)};
   }
   return entry;
 }
@@ -103,7 +103,7 @@ FileEntry decode_file(const json::object& object, const std::string& where) {
   if (auto const problem = path_problem(entry.path); !problem.empty()) {
     throw Corrupt(where + ": the path of a file " + problem);
   }
-  entry.size = get_size(object, "size", where);
+  entry.size = entry_size(object, "size", where);
   entry.sha256 = get_digest(mlflow::get_string(object, "sha256"), where);
   if (auto const* const chunks = mlflow::get_array(object, "chunks")) {
     for (auto const& chunk : *chunks) {
