@@ -15,7 +15,7 @@ namespace mlferry::engine {
 enum class LogLevel { debug, info, warning, error };
 
 struct JobOptions {
-  std::uint64_t jobs = 32;      // objects in flight at once (requests are limited by the limiter)
+  std::uint64_t jobs = 32;       // objects in flight at once (requests are limited by the limiter)
   std::uint64_t transfers = 16;  // files in flight at once
   bool dry_run = false;
   bool fail_fast = false;  // the first failed object ends the job

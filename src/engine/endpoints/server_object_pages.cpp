@@ -54,11 +54,12 @@ class ObjectPages final : public Pages<ObjectRecord> {
     return true;
   }
 
-  ServerView view() {
+  async::Task<ServerView> view() {
+    auto const* traced = co_await source_.traced_experiments();
     auto const& active = source_.active_experiments();
     ServerView view{source_.client(), {active.begin(), active.end()}};
     for (auto const& id : active) {
-      if (traced_ == nullptr || !traced_->contains(id)) view.untraced.insert(id);
+      if (!traced->contains(id)) view.untraced.insert(id);
     }
     view.queueless = &source_.queueless_experiments();
     // A copy that is verified lists its source twice.
@@ -66,7 +67,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
       if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
     };
     view.workspace = workspace_of(source_.client(), source_.capabilities());
-    return view;
+    co_return view;
   }
 
   async::Task<> list() {
@@ -75,8 +76,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
     if (!selection.takes_kind(kind_.kind())) co_return;
     // What the list would hold for another login would pass as the whole of it; open() has told.
     if (kind_.of_logins() && !(source_.access().logins && source_.access().admin)) co_return;
-    traced_ = co_await source_.traced_experiments();
-    auto records = co_await kind_.list(view());
+    auto records = co_await kind_.list(co_await view());
     if (!records) co_return;
     for (auto& record : *records) {
       bool const with_parent = record.parent.empty() || source_.gave_experiment(record.parent) || selection.everything();
@@ -99,7 +99,7 @@ class ObjectPages final : public Pages<ObjectRecord> {
       record.unchanged = co_await is_known(record);
       if (record.unchanged) co_return;
     }
-    co_await kind_.complete(view(), record);
+    co_await kind_.complete(co_await view(), record);
     if (kind_.listing_shows_changes()) co_return;
     record.fingerprint = fingerprint_of(record.doc, record);
     record.unchanged = co_await is_known(record);
@@ -114,7 +114,6 @@ class ObjectPages final : public Pages<ObjectRecord> {
   const ObjectKind& kind_;
   Known& known_;
   std::deque<ObjectRecord> waiting_;
-  const std::unordered_set<std::string>* traced_ = nullptr;
   bool listed_ = false;
 };
 

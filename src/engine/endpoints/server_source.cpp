@@ -131,23 +131,20 @@ ServerSource::ServerSource(const Context& context, mlflow::Client& client, Serve
 // Not knowing costs requests, not data: a server that refuses now is asked for everything later.
 async::Task<bool> ServerSource::has_logged_models() {
   auto const turn = co_await logged_models_turn_.acquire();
-  if (!has_logged_models_) {
-    bool found = false;
-    for (auto part : in_parts(experiment_ids_)) {
-      if (found || !capabilities_.logged_models) break;
-      auto ask = [](ServerSource& self, std::vector<std::string> ids, bool& found) -> async::Task<> {
-        found = co_await self.find_logged_models(std::move(ids));
-      };
-      if (co_await attempt(ask(*this, std::move(part), found))) found = true;
-    }
-    has_logged_models_ = found;
-  }
+  if (!has_logged_models_ && co_await attempt(find_logged_models())) has_logged_models_ = true;
   co_return *has_logged_models_;
 }
 
-async::Task<bool> ServerSource::find_logged_models(std::vector<std::string> experiment_ids) {
-  auto const page = co_await client_.search_logged_models(std::move(experiment_ids), "", 1, "");
-  co_return !page.items.empty();
+async::Task<> ServerSource::find_logged_models() {
+  bool found = false;
+  if (capabilities_.logged_models) {
+    for (auto& part : in_parts(experiment_ids_)) {
+      auto const page = co_await client_.search_logged_models(std::move(part), "", 1, "");
+      found = !page.items.empty();
+      if (found) break;
+    }
+  }
+  has_logged_models_ = found;
 }
 
 async::Task<const std::unordered_set<std::string>*> ServerSource::traced_experiments() {

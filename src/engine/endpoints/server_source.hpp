@@ -73,7 +73,7 @@ class ServerSource final : public Source {
 
  private:
   async::Task<> list_experiments();
-  async::Task<bool> find_logged_models(std::vector<std::string> experiment_ids);
+  async::Task<> find_logged_models();
   async::Task<> find_traces(std::vector<std::string> experiment_ids);
   async::Task<> ask_who_calls(SourceInfo& info);
 

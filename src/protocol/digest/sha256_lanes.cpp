@@ -103,8 +103,6 @@ bool has_sha256_lanes() {
 
 void advance(std::span<const Sha256Lane> lanes, std::size_t blocks) {
   switch (lanes.size()) {
-    case 1:
-      return advance_lanes<1>(lanes.data(), blocks);
     case 2:
       return advance_lanes<2>(lanes.data(), blocks);
     case 3:

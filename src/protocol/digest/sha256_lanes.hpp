@@ -19,7 +19,7 @@ inline constexpr std::size_t most_lanes = 4;
 
 // Whether this processor has the instructions. Without them nothing below may be called.
 bool has_sha256_lanes();
-// Takes `blocks` blocks of 64 bytes from each lane's data into its words. At most `most_lanes` lanes.
+// Takes `blocks` blocks of 64 bytes from each lane's data into its words. Two to `most_lanes` lanes: one is OpenSSL's.
 void advance(std::span<const Sha256Lane> lanes, std::size_t blocks);
 
 }  // namespace mlferry::digest

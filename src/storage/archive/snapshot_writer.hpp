@@ -119,7 +119,7 @@ class SnapshotWriterImpl final : public SnapshotWriter {
   async::Semaphore entries_turn_;
   std::vector<Compressor> compressors_;  // idle ones
   ChunkHasher hasher_;
-  SpareBuffers spares_;                  // not paid from the budget: a small part of it
+  SpareBuffers spares_;  // not paid from the budget: a small part of it
   Group group_;
   Entries entries_;
   std::uint64_t entry_frames_ = 0;
