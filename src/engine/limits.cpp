@@ -13,6 +13,9 @@ constexpr double shrink_factor = 0.7;
 // cost this much. Where more in flight neither helps nor hurts, fewer it is: the server's queue is no gain.
 constexpr double least_gain = 0.35;
 constexpr double most_loss = 0.05;
+// Fewer than it began with must be better, not only as good: the noise of the windows of a busy machine is larger than
+// what a loss may be, and idle cores cost more than a queue of the usual length.
+constexpr double least_gain_below_start = 0.08;
 constexpr std::uint64_t shortest_hold = 4;  // windows
 constexpr std::uint64_t longest_hold = 16;
 constexpr std::uint64_t most_renewals = 5;
@@ -116,7 +119,8 @@ void LimitController::measured(double rate) {
     return;
   }
   double const step = static_cast<double>(limit_) / static_cast<double>(base_limit_) - 1;
-  bool const better = rate >= base_rate_ * (up_ ? 1 + least_gain * step : 1 - most_loss);
+  double const wanted = up_ ? least_gain * step : limit_ < options_.start ? least_gain_below_start : -most_loss;
+  bool const better = rate >= base_rate_ * (1 + wanted);
   bool const from_one = base_limit_ == 1;
   if (from_one && !better && renewals_left_ != 0) {
     --renewals_left_;

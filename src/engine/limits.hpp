@@ -28,7 +28,8 @@ struct LimitOptions {
 // It climbs the hill of throughput: a window of answers at one limit, then one at a limit half larger or a
 // third smaller. A step up stays when it brought a third of what it could, a step down when it cost less than
 // 5 %; else it is taken back. When neither way is better it rests for 4 windows, later for up to 16, and
-// looks again: servers change. So it grows on servers that scale and shrinks where writers wait for one lock.
+// looks again: servers change. So it grows on servers that scale and shrinks where writers wait for one lock. A step
+// below where it began stays only when it brought 8 %.
 // Steps are large against the noise of requests of different sizes, and a wrong one is undone by a later
 // window.
 //

@@ -420,11 +420,11 @@ TEST_SUITE("engine") {
   }
 
   TEST_CASE("promise server-bound: into an archive the next kinds are read while files still load") {
-    constexpr int files = 40;
+    constexpr int files = 400;
     Two servers;
     auto const run = test::make_run(servers.from, "0", "r");
     auto const folder = test::run_files(servers.from, run);
-    for (int i = 0; i < files; ++i) servers.from.put_file(folder + "/f" + std::to_string(i), std::string(100'000, 'x'));
+    for (int i = 0; i < files; ++i) servers.from.put_file(folder + "/f" + std::to_string(i), std::string(10'000, 'x'));
     // How many files had been asked for when the models were.
     auto const files_before_models = [&]() -> int {
       int n = 0;
@@ -452,7 +452,7 @@ TEST_SUITE("engine") {
     CHECK(requests_to(servers.from, "logged-models/search") == 1);
     CHECK(requests_to(servers.from, "traces/search") == 1);
     CHECK(requests_to(servers.from, "experiments/search") == 1);
-    CHECK(requests_to(servers.from, "runs/search") == 4);
+    CHECK(requests_to(servers.from, "runs/search") == 1);
   }
 
   TEST_CASE("siblings: objects of a container that cannot be written fail, all others arrive") {

@@ -78,7 +78,8 @@ class RunPages final : public Pages<RunRecord> {
       }
       co_await read_page();
     }
-    if (!folders_known_) {
+    bool const alone = waiting_.size() == 1 && walker_.done() && filters_.size() == 1;
+    if (!folders_known_ && !alone) {  // of one run the list of folders tells no more than its own
       folders_known_ = true;
       folders_ = co_await list_owner_folders(source_.client(), source_.artifact_location(experiment_id_));
       if (!folders_ || !folders_->empty()) group_size_ = first_group_with_files;
@@ -95,11 +96,19 @@ class RunPages final : public Pages<RunRecord> {
 
  private:
   async::Task<> read_page() {
+    if (!std::exchange(begun_, true) && filters_.size() == 1) {
+      auto share = co_await source_.first_runs().take(experiment_id_, filters_.front());
+      // One of several is no page that the next could overlap.
+      if (share && (share->all || share->runs.size() > 1)) {
+        take_in(std::move(share->runs), !share->all);
+        co_return;
+      }
+    }
     std::optional<mlflow::Page<mlflow::Run>> page;
     bool too_large = false;
     try {
-      page = co_await source_.client().search_runs({experiment_id_}, filters_.front(), view(), page_size_,
-                                                   walker_.token());
+      page = co_await source_.client().search_runs({experiment_id_}, filters_.front(),
+                                                   source_.run_view(experiment_id_), page_size_, walker_.token());
     } catch (const http::ResponseTooLarge&) {
       if (page_size_ <= 2) throw;
       too_large = true;
@@ -108,23 +117,21 @@ class RunPages final : public Pages<RunRecord> {
       page_size_ = std::max(2, page_size_ / 4);
       co_return;
     }
+    take_in(std::move(page->items), !page->next_token.empty());
+  }
+
+  void take_in(std::vector<mlflow::Run> runs, bool more) {
     std::vector<std::string> ids;
-    for (auto const& run : page->items) ids.emplace_back(run.id());
+    for (auto const& run : runs) ids.emplace_back(run.id());
     auto const& selection = source_.context().options.selection;
     bool const experiment_deleted = source_.is_deleted(experiment_id_);
-    for (auto const i : walker_.take(ids, !page->next_token.empty())) {
-      if (selection.takes_run(page->items[i], experiment_deleted)) {
-        waiting_.push_back(std::move(page->items[i]));
+    for (auto const i : walker_.take(ids, more)) {
+      if (selection.takes_run(runs[i], experiment_deleted)) {
+        waiting_.push_back(std::move(runs[i]));
       } else {
         source_.context().report.not_selected(Kind::run);
       }
     }
-  }
-
-  mlflow::View view() const {
-    auto const stage = source_.context().options.selection.lifecycle;
-    if (stage == Lifecycle::all || source_.is_deleted(experiment_id_)) return mlflow::View::all;
-    return stage == Lifecycle::active ? mlflow::View::active : mlflow::View::deleted;
   }
 
   // Everything that the search does not give.
@@ -229,6 +236,7 @@ class RunPages final : public Pages<RunRecord> {
   ServerSource& source_;
   std::string experiment_id_;
   Known& known_;
+  bool begun_ = false;
   PageWalker walker_;
   int page_size_ = most_runs_a_search;
   std::size_t group_size_ = 200;

@@ -124,6 +124,7 @@ ServerSource::ServerSource(const Context& context, mlflow::Client& client, Serve
     : context_(context),
       client_(client),
       options_(std::move(options)),
+      first_runs_(context.executor, client),
       logged_models_turn_(context.executor, 1),
       traces_turn_(context.executor, 1),
       trace_links_turn_(context.executor, 1) {}
@@ -240,6 +241,15 @@ async::Task<> ServerSource::list_experiments() {
     if (++pages_read == 1) listed = std::move(*page);
   }
   if (pages_read <= 1) listed_ = std::move(listed);
+  std::vector<FirstRuns::Experiment> expected;
+  for (auto const& id : experiment_ids_) expected.push_back({id, run_view(id)});
+  first_runs_.expect(std::move(expected));
+}
+
+mlflow::View ServerSource::run_view(const std::string& experiment_id) const {
+  auto const stage = context_.options.selection.lifecycle;
+  if (stage == Lifecycle::all || is_deleted(experiment_id)) return mlflow::View::all;
+  return stage == Lifecycle::active ? mlflow::View::active : mlflow::View::deleted;
 }
 
 void ServerSource::remember(const mlflow::Experiment& experiment) {

@@ -9,6 +9,7 @@
 
 #include "engine/access.hpp"
 #include "engine/context.hpp"
+#include "engine/endpoints/first_runs.hpp"
 #include "engine/endpoints/source.hpp"
 #include "engine/endpoints/trace_links.hpp"
 #include "protocol/mlflow/client.hpp"
@@ -41,6 +42,10 @@ class ServerSource final : public Source {
   const mlflow::Capabilities& capabilities() const { return capabilities_; }
   const Access& access() const { return access_; }
   const ServerSourceOptions& options() const { return options_; }
+  // Of the experiments that open() listed.
+  FirstRuns& first_runs() { return first_runs_; }
+  // Which runs of the experiment the selection may take.
+  mlflow::View run_view(const std::string& experiment_id) const;
   // Active ones: deleted ones are in no listing. Asked once, by the first who wants to know; a server that does not
   // answer may have some.
   async::Task<bool> has_logged_models();
@@ -85,6 +90,7 @@ class ServerSource final : public Source {
   // The list of experiments that open() read, when it was one page: for the first who asks after that.
   std::optional<std::vector<ExperimentRecord>> listed_;
   std::vector<std::string> experiment_ids_;  // that open() listed
+  FirstRuns first_runs_;
   std::set<std::string> queueless_;
   async::Semaphore logged_models_turn_, traces_turn_, trace_links_turn_;
   std::optional<bool> has_logged_models_;

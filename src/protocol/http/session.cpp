@@ -67,10 +67,10 @@ void check_options(const ClientOptions& options) {
 
 }  // namespace
 
-LiveBody::LiveBody(std::shared_ptr<Session> session, Pool& pool, std::unique_ptr<Connection> connection,
+LiveBody::LiveBody(std::shared_ptr<Session> session, ConnectionLine& line, std::unique_ptr<Connection> connection,
                    async::Permit permit)
     : session_(std::move(session)),
-      pool_(pool),
+      line_(line),
       connection_(std::move(connection)),
       permit_(std::move(permit)) {
   if (connection_->answer_finished()) finish();
@@ -91,7 +91,7 @@ async::Task<std::size_t> LiveBody::read_some(std::span<std::byte> buffer) {
 }
 
 void LiveBody::finish() {
-  pool_.put(std::move(connection_), std::chrono::steady_clock::now());
+  line_.put(std::move(connection_));
   connection_.reset();
   permit_.release();
 }
@@ -103,8 +103,9 @@ Session::Session(ClientOptions options, Admission* admission)
       connector_(options_, base_.origin),
       budget_(options_.retry),
       random_(options_.random_seed != 0 ? options_.random_seed : std::random_device{}()),
-      others_(options_.max_idle_connections, Turn::longest_rested),
-      writes_(options_.max_idle_connections, Turn::first_made) {
+      pace_{options_.between_connects},
+      others_(options_.max_idle_connections, Turn::longest_rested, pace_),
+      writes_(options_.max_idle_connections, Turn::first_made, pace_) {
   check_options(options_);
   head_context_.options = &options_;
   head_context_.origin = base_.origin;
@@ -122,25 +123,18 @@ void Session::observe(RequestClass request_class, int status, bool timed_out, Cl
   seen.throttled = timed_out || status == 429 || status == 503;
   seen.latency = Clock::now() - since;
   if (admission_->observe(seen) == Connections::renew) {
-    pool_for(request_class).retire(counters_.connections);
+    line_for(request_class).retire(counters_.connections);
   }
 }
 
 async::Task<std::unique_ptr<Connection>> Session::connect(const Request& request, bool fresh) {
-  bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
-  auto& pool = pool_for(request.request_class);
-  auto const take_pooled = [&] {
-    return fresh ? nullptr : pool.take(Clock::now(), cautious ? max_rest_for_creates : Pool::longest_rest);
-  };
-  while (true) {
-    if (auto pooled = take_pooled()) co_return pooled;
-    auto const now = Clock::now();
-    // Where each request needs its own connection, they come apart as it is.
-    if (now >= next_connect_ || !pool.last_was_kept()) {
-      next_connect_ = now + options_.between_connects;
-      break;
-    }
-    co_await async::sleep_for(next_connect_ - now);
+  auto& line = line_for(request.request_class);
+  if (fresh) {
+    co_await line.next_new();
+  } else {
+    bool const cautious = request.repeat == Repeat::unclear && !only_reads(request.method);
+    auto rested = co_await line.next(cautious ? max_rest_for_creates : Pool::longest_rest);
+    if (rested) co_return rested;
   }
   auto stream = co_await connector_.connect();
   ++counters_.connections;
@@ -185,7 +179,7 @@ async::Task<Answer> Session::attempt(const Request& request, std::string target,
   answer.status = head.status;
   answer.headers = std::move(head.headers);
   answer.length = head.length;
-  auto live = std::make_unique<LiveBody>(shared_from_this(), pool_for(request.request_class),
+  auto live = std::make_unique<LiveBody>(shared_from_this(), line_for(request.request_class),
                                          std::move(connection), std::move(permit));
   bool const success = answer.status >= 200 && answer.status < 300;
   if (wanted == Wanted::live && success) {

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "protocol/http/client.hpp"
+#include "protocol/http/connection_line.hpp"
 #include "protocol/http/connector.hpp"
-#include "protocol/http/pool.hpp"
 #include "protocol/http/request_head.hpp"
 #include "protocol/http/retry.hpp"
 
@@ -23,15 +23,15 @@ class Session;
 // when the body has ended; when it is destroyed earlier, the connection is closed.
 class LiveBody final : public async::ByteReader {
  public:
-  // `pool`: of the session.
-  LiveBody(std::shared_ptr<Session> session, Pool& pool, std::unique_ptr<Connection> connection,
+  // `line`: of the session.
+  LiveBody(std::shared_ptr<Session> session, ConnectionLine& line, std::unique_ptr<Connection> connection,
            async::Permit permit);
   async::Task<std::size_t> read_some(std::span<std::byte> buffer) override;
 
  private:
   void finish();
   std::shared_ptr<Session> session_;
-  Pool& pool_;
+  ConnectionLine& line_;
   std::unique_ptr<Connection> connection_;
   async::Permit permit_;
 };
@@ -75,7 +75,9 @@ class Session : public std::enable_shared_from_this<Session> {
   using Clock = std::chrono::steady_clock;
   // Writes have connections of their own, made while others of them work: most of the time those come to different
   // workers of the server.
-  Pool& pool_for(RequestClass request_class) { return request_class == RequestClass::write ? writes_ : others_; }
+  ConnectionLine& line_for(RequestClass request_class) {
+    return request_class == RequestClass::write ? writes_ : others_;
+  }
   async::Task<Answer> attempt(const Request& request, std::string target, Wanted wanted, Attempt& record,
                               bool fresh);
   async::Task<std::unique_ptr<Connection>> connect(const Request& request, bool fresh);
@@ -89,8 +91,8 @@ class Session : public std::enable_shared_from_this<Session> {
   RetryBudget budget_;
   std::mt19937_64 random_;
   Counters counters_;
-  Pool others_, writes_;
-  Clock::time_point next_connect_{};  // not before
+  ConnectPace pace_;
+  ConnectionLine others_, writes_;
 };
 
 }  // namespace mlferry::http

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "async/sleep.hpp"
+#include "async/task_group.hpp"
 #include "protocol/http/client.hpp"
 #include "support/cancelled_run.hpp"
 #include "support/http_certificates.hpp"
@@ -82,6 +83,18 @@ TEST_CASE("cancel: a request, at every step, on new and on kept connections") {
   SUBCASE("download") {
     cancel_everywhere(context, client, gate,
                       [&](int& good) { return download_one(client, get("/file"), good); });
+  }
+  SUBCASE("three that wait for one connection") {
+    auto sharing = options;
+    sharing.between_connects = 20ms;
+    Client one_connection(context.get_executor(), sharing, &gate);
+    cancel_everywhere(context, one_connection, gate, [&](int& good) -> async::Task<> {
+      auto body = [&](async::TaskGroup& tasks) -> async::Task<> {
+        for (int i = 0; i < 3; ++i) tasks.spawn(send_one(one_connection, get("/"), good));
+        co_return;
+      };
+      co_await async::with_task_group(context.get_executor(), body);
+    });
   }
   SUBCASE("streamed upload") {
     cancel_everywhere(context, client, gate, [&](int& good) {

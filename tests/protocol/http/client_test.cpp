@@ -315,6 +315,29 @@ TEST_CASE("client: new connections are made apart, and one that came back meanwh
   CHECK(at_once(4) <= 2);  // when their turn comes, the first has long been answered
 }
 
+TEST_CASE("client: whoever has waited longest for a connection gets it") {
+  asio::io_context context;
+  std::string order;
+  HttpScript server(context, [&](const Received& request) {
+    order += request.line()[5];
+    return reply(200, "x");
+  });
+  auto options = quick(server.url());
+  options.between_connects = 1'000ms;  // so that all share one
+  Client client(context.get_executor(), options, nullptr);
+  async::TaskGroup group(context.get_executor());
+  auto const one_after_the_other = [&]() -> async::Task<> {
+    for (int i = 0; i < 5; ++i) co_await client.send(get("/a"));
+  };
+  auto const once = [&](std::string target) -> async::Task<> { co_await client.send(get(target)); };
+  group.spawn(one_after_the_other());
+  group.spawn(once("/b"));
+  group.spawn(once("/c"));
+  run(context, group.join());
+  CHECK(order == "abcaaaa");
+  CHECK(server.connections() == 1);
+}
+
 TEST_CASE("client: kept connections take turns, the longest rested first") {
   asio::io_context context;
   HttpScript server(context, HttpScript::Script(says_which_connection));
