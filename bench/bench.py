@@ -33,7 +33,8 @@ PEER = ["mlflow-export-import==1.2.0", "mlflow==3.17.2", "tabulate==0.10.0"]
 MB = 1_000_000
 # Kind and bytes of the files that the artifacts come in. The server sends 64 KiB at a time; where that does not divide a
 # file, curl waits up to 40 ms for its end, which the server holds back until all before it is acknowledged.
-FILES = [("random", 1 * MB), ("random", 2 * MB), ("random", 5 * MB), ("random", 20 * MB), ("random", 50 * MB), ("random", 4 << 20), ("text", 4 << 20)]
+# Sizes that 64 KiB divides are kinder to curl, which meets a delayed acknowledgement at the end of all others.
+FILES = [*(("random", n * MB) for n in (1, 2, 5, 20, 50)), *(("random", n << 20) for n in (1, 2, 4, 8, 10)), ("text", 4 << 20), ("text", 20 * MB)]
 
 
 class Bench:
@@ -127,7 +128,8 @@ class Bench:
         megabytes = self.options.megabytes
         sets = [(f"{megabytes} MB as runs leave them", functools.partial(workload.mixed_server, megabytes))]
         for kind, each in FILES:
-            sets.append((f"{megabytes} MB {kind} in files of {each / MB:.1f} MB",
+            size = f"{each >> 20} MiB" if each % (1 << 20) == 0 else f"{each // MB} MB"
+            sets.append((f"{megabytes} MB {kind} in files of {size}",
                          functools.partial(workload.artifacts_server, megabytes, kind, each)))
         for size, make in sets:
             with self.server("source", make()) as source, \
