@@ -33,7 +33,6 @@ PEER = ["mlflow-export-import==1.2.0", "mlflow==3.17.2", "tabulate==0.10.0"]
 MB = 1_000_000
 # Kind and bytes of the files that the artifacts come in. The server sends 64 KiB at a time; where that does not divide a
 # file, curl waits up to 40 ms for its end, which the server holds back until all before it is acknowledged.
-# Sizes that 64 KiB divides are kinder to curl, which meets a delayed acknowledgement at the end of all others.
 FILES = [*(("random", n * MB) for n in (1, 2, 5, 20, 50)), *(("random", n << 20) for n in (1, 2, 4, 8, 10)), ("text", 4 << 20), ("text", 20 * MB)]
 
 
